@@ -1,0 +1,5 @@
+"""SAMS-VAE for Perturb-seq: models, training, checkpoints and analysis."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
