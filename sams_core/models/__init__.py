@@ -1,0 +1,9 @@
+"""Generative models and their guides: no files, no Lightning, no AnnData."""
+
+from __future__ import annotations
+
+from sams_core.models.batch import Minibatch
+from sams_core.models.config import Inference, ModelConfig
+from sams_core.models.sams_vae import ElboTerms, SAMSVAEModule, ShiftSample
+
+__all__ = ["ElboTerms", "Inference", "Minibatch", "ModelConfig", "SAMSVAEModule", "ShiftSample"]

@@ -1,0 +1,121 @@
+"""The distributions of the model, in the form that training needs.
+
+Each is held in the tests against ``torch.distributions`` in float64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def gamma_poisson_log_prob(counts: Tensor, log_mean: Tensor, log_concentration: Tensor) -> Tensor:
+    """Log-probability of counts under a gamma-Poisson (negative binomial), summed over genes.
+
+    With mean mu and concentration theta, and ``t = log mu - log theta``::
+
+        log p(x) = lgamma(x + theta) - lgamma(theta) - lgamma(x + 1) + x t - (x + theta) softplus(t)
+
+    The first three terms depend on neither particle nor cell state and are computed once a cell.
+
+    Parameters
+    ----------
+    counts : (n, G) tensor
+        Non-negative integers.
+    log_mean : (..., n, G) tensor
+        Log of the expected counts.
+    log_concentration : (G,) tensor
+        Log of theta; the variance is ``mu + mu^2 / theta``.
+
+    Returns
+    -------
+    (..., n) tensor
+        Log-probability of each cell, in nats.
+    """
+    theta = log_concentration.exp()
+    constant = (torch.lgamma(counts + theta) - torch.lgamma(theta) - torch.lgamma(counts + 1)).sum(
+        -1
+    )  # (n,)
+    t = log_mean - log_concentration
+    return constant + (counts * t - (counts + theta) * F.softplus(t)).sum(-1)
+
+
+def gamma_poisson_sample(
+    log_mean: Tensor, log_concentration: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw counts: a gamma-distributed rate, then a Poisson count.
+
+    Parameters
+    ----------
+    log_mean : (..., G) tensor
+        Log of the expected counts.
+    log_concentration : (G,) tensor
+        Log of the concentration.
+
+    Returns
+    -------
+    (..., G) tensor
+        Counts, in the dtype of ``log_mean``.
+    """
+    concentration = log_concentration.exp().expand_as(log_mean).contiguous()
+    gamma = torch._standard_gamma(concentration, generator=generator)
+    rate = gamma * (log_mean - log_concentration).exp()
+    return torch.poisson(rate, generator=generator)
+
+
+def normal_log_prob(x: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
+    """Log-density of a Gaussian, elementwise."""
+    scale = torch.as_tensor(scale, dtype=x.dtype, device=x.device)
+    return -0.5 * ((x - loc) / scale).square() - scale.log() - HALF_LOG_2PI
+
+
+def normal_kl(loc: Tensor, scale: Tensor, prior_scale: float = 1.0) -> Tensor:
+    """KL divergence of ``N(loc, scale^2)`` from ``N(0, prior_scale^2)``, elementwise, in nats."""
+    ratio = (scale / prior_scale).square()
+    return 0.5 * (ratio + (loc / prior_scale).square() - 1 - ratio.log())
+
+
+def bernoulli_log_prob(x: Tensor, probability: Tensor | float) -> Tensor:
+    """Log-probability of a Bernoulli with p clipped to [eps, 1 - eps] of float32, elementwise."""
+    eps = torch.finfo(torch.float32).eps
+    p = torch.as_tensor(probability, dtype=x.dtype, device=x.device).clamp(eps, 1 - eps)
+    return x * p.log() + (1 - x) * torch.log1p(-p)
+
+
+def bernoulli_kl(logits: Tensor, prior: float) -> Tensor:
+    """KL divergence of ``Bernoulli(sigmoid(logits))`` from ``Bernoulli(prior)``, elementwise."""
+    log_p, log_not_p = F.logsigmoid(logits), F.logsigmoid(-logits)
+    p = log_p.exp()
+    return p * (log_p - math.log(prior)) + (1 - p) * (log_not_p - math.log1p(-prior))
+
+
+def relaxed_bernoulli_sample(
+    logits: Tensor, temperature: float, shape: torch.Size, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw from the relaxed (binary concrete) Bernoulli, by the logistic's inverse CDF.
+
+    Parameters
+    ----------
+    logits
+        Log-odds, broadcastable to ``shape``.
+    temperature
+        Relaxation; towards 0 the draws become Bernoulli.
+
+    Returns
+    -------
+    tensor of ``shape``, in [0, 1]
+    """
+    eps = torch.finfo(logits.dtype).eps
+    u = torch.rand(shape, dtype=logits.dtype, device=logits.device, generator=generator)
+    u = u.clamp(eps, 1 - eps)
+    return torch.sigmoid((logits + torch.logit(u)) / temperature)
+
+
+def straight_through_round(soft: Tensor) -> Tensor:
+    """Round to 0 or 1; gradients pass as if nothing had been rounded."""
+    return (soft > 0.5).to(soft.dtype) + soft - soft.detach()

@@ -1,0 +1,55 @@
+"""Networks shared by the models: a residual MLP and a Gaussian head on it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+LEAKY_SLOPE = 0.01
+VARIANCE_FLOOR = 1e-4
+
+
+class ResidualMLP(nn.Module):
+    """``h_1 = f(W_1 x + b_1)``, then ``h_i = f(W_i h_(i-1) + b_i) + h_(i-1)``; f is LeakyReLU.
+
+    Parameters
+    ----------
+    n_in, n_hidden, n_layers
+        Width of the input, of every layer, and the number of layers (at least 1).
+    """
+
+    def __init__(self, n_in: int, n_hidden: int, n_layers: int) -> None:
+        super().__init__()
+        widths = [n_in] + [n_hidden] * (n_layers - 1)
+        self.layers = nn.ModuleList(nn.Linear(width, n_hidden) for width in widths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., n_in)`` to ``(..., n_hidden)``."""
+        return self.after_first(self.layers[0](x))
+
+    def first_weight(self, start: int, stop: int) -> Tensor:
+        """Columns of the first layer's weight that read inputs ``start`` to ``stop``."""
+        weight = self.layers[0].weight
+        assert isinstance(weight, Tensor)
+        return weight[:, start:stop]
+
+    def after_first(self, pre_activation: Tensor) -> Tensor:
+        """Go on from the first layer's pre-activation, so that callers may sum it in parts."""
+        h = F.leaky_relu(pre_activation, LEAKY_SLOPE)
+        for layer in list(self.layers)[1:]:
+            h = F.leaky_relu(layer(h), LEAKY_SLOPE) + h
+        return h
+
+
+class GaussianHead(nn.Module):
+    """Mean ``W h + b`` and scale ``sqrt(exp(V h + c) + 1e-4)`` of a diagonal Gaussian."""
+
+    def __init__(self, n_hidden: int, n_out: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(n_hidden, n_out)
+        self.log_variance = nn.Linear(n_hidden, n_out)
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Map ``(..., n_hidden)`` to a mean and a scale of shape ``(..., n_out)``."""
+        return self.mean(h), torch.sqrt(self.log_variance(h).exp() + VARIANCE_FLOOR)
