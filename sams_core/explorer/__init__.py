@@ -1,0 +1,18 @@
+"""Everything that knows Streamlit and is shared by the pages."""
+
+from __future__ import annotations
+
+from sams_core.explorer.glossary import GLOSSARY
+from sams_core.explorer.run import Run
+from sams_core.explorer.state import current_run, sidebar
+from sams_core.explorer.widgets import page_header, show_figure, show_table
+
+__all__ = [
+    "GLOSSARY",
+    "Run",
+    "current_run",
+    "page_header",
+    "show_figure",
+    "show_table",
+    "sidebar",
+]

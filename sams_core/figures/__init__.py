@@ -1,0 +1,1 @@
+"""Pure functions from tables to plotly figures: no Streamlit, no torch, no files."""

@@ -1,0 +1,197 @@
+"""One checkpoint as the pages see it: its tables, read once and shared between users."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from sams_core.errors import CheckpointError, SamsError
+from sams_core.explorer import catalogue
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from sams_core.api import SAMSVAE
+
+HISTORY_COLUMNS = ("step", "split", "elbo", "share_open")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checkpoint that can be shown.
+
+    Tables are cached on the checkpoint's contents and shared between users: treat them as
+    read-only. A table that cannot be read stops the page with a sentence instead of a traceback.
+
+    Attributes
+    ----------
+    folder
+        The checkpoint folder.
+    name
+        What the sidebar and the URL call it.
+    config
+        The parsed ``config.json``.
+    manifest
+        SHA-256 of each file in ``explorer/``.
+    """
+
+    folder: Path
+    name: str
+    config: dict[str, Any]
+    manifest: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of the trained model."""
+        return str(self.config["digest"])
+
+    @property
+    def cache_key(self) -> str:
+        """Fingerprint of the model and of the tables prepared from it: the key for caches."""
+        text = json.dumps([self.digest, self.manifest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        """The screen's name for people."""
+        return str(self.config["title"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the screen was simulated."""
+        return bool(self.config.get("simulated", False))
+
+    def masks(self) -> AnnData:
+        """Perturbations x latent dimensions."""
+        return self._table("masks.h5ad")
+
+    def effects(self) -> AnnData:
+        """Conditions x genes."""
+        return self._table("effects.h5ad")
+
+    def cells(self) -> AnnData:
+        """Cells with their latent coordinates."""
+        return self._table("cells.h5ad")
+
+    def metrics(self) -> dict[str, Any]:
+        """Quality measures of the checkpoint."""
+        path = self.folder / "explorer" / "metrics.json"
+        metrics = _or_stop(_read_json, str(path), self.manifest.get("metrics.json"))
+        if not isinstance(metrics, dict):
+            _stop(_damaged(path))
+        return metrics
+
+    def history(self) -> pd.DataFrame:
+        """Training curves, one row a step and split; no rows when none were stored."""
+        return _or_stop(_read_history, str(self.folder), self.digest)
+
+    def model(self) -> SAMSVAE:
+        """Return the trained model itself, for what depends on the user's choice."""
+        return _or_stop(_load_model, str(self.folder), self.digest)
+
+    def _table(self, file: str) -> AnnData:
+        path = self.folder / "explorer" / file
+        return _or_stop(_read_table, str(path), self.manifest.get(file))
+
+
+def open_run(entry: catalogue.Entry) -> Run:
+    """Open a checkpoint of the catalogue.
+
+    Raises
+    ------
+    CheckpointError
+        If its configuration or its list of tables is damaged or incomplete.
+    """
+    if entry.problem is not None:
+        raise CheckpointError(entry.problem)
+    config = catalogue.read_config(entry.folder)
+    path = entry.folder / "explorer" / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise CheckpointError(_damaged(path)) from None
+    if not isinstance(manifest, dict) or not set(catalogue.TABLES) <= set(manifest):
+        raise CheckpointError(_damaged(path))
+    for file in catalogue.TABLES:
+        if not (path.parent / file).is_file():
+            raise CheckpointError(_damaged(path.parent / file))
+    return Run(entry.folder, entry.name, config, manifest)
+
+
+def _damaged(path: Path) -> str:
+    folder = path.parent.parent
+    return (
+        f"The table {path.name} of {folder.name} is missing or damaged; run "
+        f"`python -m sams_core prepare {folder}` again."
+    )
+
+
+def _checked(path: Path, sha256: str | None) -> Path:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        raise CheckpointError(_damaged(path)) from None
+    if found != sha256:
+        raise CheckpointError(_damaged(path))
+    return path
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _read_table(path: str, sha256: str | None) -> AnnData:
+    import anndata
+
+    table = _checked(Path(path), sha256)
+    try:
+        return anndata.read_h5ad(table)
+    except Exception:  # anything may come out of a damaged HDF5 file
+        raise CheckpointError(_damaged(table)) from None
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _read_json(path: str, sha256: str | None) -> Any:
+    table = _checked(Path(path), sha256)
+    try:
+        return json.loads(table.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise CheckpointError(_damaged(table)) from None
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _read_history(folder: str, digest: str) -> pd.DataFrame:
+    path = Path(folder) / "history.csv"
+    if not path.is_file():
+        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
+    try:
+        history = pd.read_csv(path)
+    except (OSError, ValueError):
+        history = pd.DataFrame()
+    if not set(HISTORY_COLUMNS) <= set(history.columns):
+        raise CheckpointError(
+            f"The history.csv of {path.parent.name} is damaged; copy the checkpoint again."
+        )
+    return history
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model…")
+def _load_model(folder: str, digest: str) -> SAMSVAE:
+    from sams_core.api import SAMSVAE
+
+    return SAMSVAE.load(folder)
+
+
+def _or_stop(read: Any, *arguments: Any) -> Any:
+    try:
+        return read(*arguments)
+    except SamsError as error:
+        _stop(str(error))
+
+
+def _stop(sentence: str) -> None:
+    st.error(sentence, icon=":material/error:")
+    st.stop()

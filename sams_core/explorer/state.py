@@ -1,0 +1,111 @@
+"""Which checkpoint is shown: the sidebar's picker, kept in the URL as ``run=``."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from sams_core.errors import SamsError
+from sams_core.explorer import catalogue
+from sams_core.explorer.run import Run, open_run
+
+RUN_KEY = "run"
+IMAGE_KEY = "image"
+IMAGE_FORMATS = ("SVG", "PNG")
+
+_NOTHING_YET = """
+There is no checkpoint to show yet. Train one on your own screen and prepare its tables:
+
+```
+python -m sams_core train SCREEN.h5ad --perturbation-key COLUMN --control LABEL --out runs/mine
+python -m sams_core prepare runs/mine
+```
+
+then start the app again with `SAMS_CORE_RUNS=runs`.
+"""
+
+
+def sidebar() -> None:
+    """Draw the checkpoint picker; called once, by the front door."""
+    entries = catalogue.find()
+    with st.sidebar:
+        if entries:
+            _picker(entries)
+        st.segmented_control(
+            "Save figures as",
+            IMAGE_FORMATS,
+            default=IMAGE_FORMATS[0],
+            required=True,
+            key=IMAGE_KEY,
+            bind="query-params",
+            help="What the camera button above each figure saves: SVG for papers and slides that "
+            "can be edited, PNG for everything else.",
+        )
+
+
+def current_run() -> Run:
+    """Return the checkpoint that the sidebar points to; stop the page with a sentence if none."""
+    _enter_by_the_front_door()
+    entries = catalogue.find()
+    if not entries:
+        st.info(_NOTHING_YET, title="No checkpoint found", icon=":material/folder_open:")
+        st.stop()
+    entry = catalogue.lookup(entries, str(st.session_state.get(RUN_KEY, ""))) or entries[0]
+    try:
+        return open_run(entry)
+    except SamsError as error:
+        st.error(
+            str(error),
+            title=f"The checkpoint {entry.name} cannot be shown",
+            icon=":material/folder_off:",
+        )
+        st.stop()
+
+
+def _enter_by_the_front_door() -> None:
+    """Run ``app.py`` first when a fresh server is asked for a page by its address.
+
+    Streamlit takes a folder named ``pages`` for its older kind of app until ``st.navigation`` has
+    been called once, and would run the page's file alone, without the sidebar.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+
+
+def _picker(entries: list[catalogue.Entry]) -> None:
+    names = [entry.name for entry in entries]
+    _settle_url(entries)
+    name = st.selectbox(
+        "Checkpoint",
+        names,
+        key=RUN_KEY,
+        bind="query-params",
+        help="The trained model that every page shows. The choice is kept in the page's address, "
+        "so that a shared link opens the same one.",
+    )
+    entry = catalogue.lookup(entries, name) or entries[0]
+    if entry.title:
+        st.caption(entry.title)
+    broken = [entry for entry in entries if entry.problem is not None]
+    if broken:
+        label = f"{len(broken)} folder{'s' if len(broken) > 1 else ''} cannot be shown"
+        with st.expander(label, icon=":material/folder_off:"):
+            for entry in broken:
+                st.markdown(f"**{entry.name}**: {entry.problem}")
+
+
+def _settle_url(entries: list[catalogue.Entry]) -> None:
+    """Turn a digest in the URL into its name, and say so when the URL names nothing known."""
+    wanted = st.query_params.get(RUN_KEY)
+    if not wanted or any(entry.name == wanted for entry in entries):
+        return
+    entry = catalogue.lookup(entries, wanted)
+    if entry is not None:
+        st.session_state[RUN_KEY] = entry.name
+        return
+    st.warning(
+        f"The link names a checkpoint that is not here (“{wanted[:60]}”); "
+        f"showing {entries[0].name} instead.",
+        icon=":material/link_off:",
+    )

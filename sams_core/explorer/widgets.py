@@ -1,0 +1,103 @@
+"""The pieces every page is made of: header, figure, table."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, current_run
+
+
+def page_header(title: str, lead: str) -> None:
+    """Write the page's name, one plain sentence on what it answers, and what is loaded.
+
+    Parameters
+    ----------
+    title
+        The page's name.
+    lead
+        One sentence: the question that the page answers.
+    """
+    run = current_run()
+    st.title(title, anchor=False)
+    st.markdown(lead)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(run.title, icon=":material/science:", color="primary")
+        if run.simulated:
+            st.badge(
+                "Simulated screen",
+                icon=":material/casino:",
+                color="orange",
+                help="These cells were made by a computer from a known truth; they are not "
+                "measurements.",
+            )
+
+
+def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
+    """Show a plotly figure with the house's tool bar.
+
+    Parameters
+    ----------
+    fig
+        The figure.
+    key
+        Unique on the page.
+    alt
+        One sentence that states the finding, for readers who do not see the figure.
+    name
+        File name, without ending, of the image that the camera button saves.
+    """
+    kind = str(st.session_state.get(IMAGE_KEY) or IMAGE_FORMATS[0]).lower()
+    st.plotly_chart(
+        fig,
+        key=key,
+        alt=alt,
+        config={
+            "displaylogo": False,
+            "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+            "toImageButtonOptions": {"format": kind, "filename": file_stem(name), "scale": 3},
+        },
+    )
+
+
+def show_table(
+    df: pd.DataFrame,
+    *,
+    key: str,
+    name: str,
+    column_config: dict[str, Any] | None = None,
+) -> None:
+    """Show a table with a button that downloads all of it as CSV.
+
+    Parameters
+    ----------
+    df
+        The table; its index is shown and saved when it has a name.
+    key
+        Unique on the page.
+    name
+        File name, without ending, of the CSV.
+    column_config
+        As for :func:`streamlit.dataframe`.
+    """
+    named = df.index.name is not None
+    st.dataframe(df, key=key, hide_index=not named, column_config=column_config, alt=name)
+    st.download_button(
+        "Download CSV",
+        df.to_csv(index=named).encode(),
+        file_name=f"{file_stem(name)}.csv",
+        mime="text/csv",
+        key=f"{key}_csv",
+        on_click="ignore",
+        icon=":material/download:",
+        help=f"All {len(df):,} rows of this table.",
+    )
+
+
+def file_stem(name: str) -> str:
+    """Turn any text into a safe file name without ending."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:120] or "sams_core"
