@@ -1,0 +1,163 @@
+"""A headless Chromium, and what a page in it shows."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
+
+Theme = Literal["light", "dark"]
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+SETTLED = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  if (!app || app.dataset.testScriptState !== 'notRunning') { window.__quiet = 0; return false; }
+  const waiting = document.querySelector(
+    '[data-testid="stSkeleton"], [data-testid="stSpinner"], [data-stale="true"]');
+  const undrawn = [...document.querySelectorAll('[data-testid="stPlotlyChart"]')]
+    .some(chart => !chart.querySelector('.main-svg'));
+  window.__quiet = waiting || undrawn ? 0 : (window.__quiet || 0) + 1;
+  return window.__quiet > 4;
+}"""
+
+
+def executable() -> str | None:
+    """Path of an installed Chromium or Chrome, if there is one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Run the installed Chromium."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+        yield running
+        running.close()
+
+
+@dataclass
+class View:
+    """One open page and what its console complained about."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "/") -> None:
+        """Go to a path of the app and wait until everything is drawn."""
+        self.page.goto(self.url + path)
+        self.settle()
+
+    def settle(self, timeout: float = 60) -> None:
+        """Wait until the script has run, nothing is stale and every chart is drawn."""
+        self.page.wait_for_function(SETTLED, polling=100, timeout=timeout * 1000)
+
+    def heading(self) -> str:
+        """Text of the page's h1."""
+        return self.page.locator("h1").first.inner_text()
+
+    def errors(self) -> list[str]:
+        """Texts of the exceptions and error boxes shown on the page."""
+        return self.page.locator(
+            '[data-testid="stException"], [data-testid="stAlertContentError"]'
+        ).all_inner_texts()
+
+    def overflow(self) -> float:
+        """Pixels by which the page is wider than its window."""
+        return float(
+            self.page.evaluate(
+                """() => {
+                  const main = document.querySelector('[data-testid="stMain"]');
+                  const root = document.documentElement;
+                  return Math.max(main.scrollWidth - main.clientWidth,
+                                  root.scrollWidth - root.clientWidth);
+                }"""
+            )
+        )
+
+    def blank_charts(self) -> list[str]:
+        """Names of the plotly charts that show no mark."""
+        charts = self.page.query_selector_all('[data-testid="stPlotlyChart"]')
+        return [
+            chart.get_attribute("aria-label") or f"chart {i}"
+            for i, chart in enumerate(charts)
+            if not (_svg_marks(chart) or _canvas_pixels(chart))
+        ]
+
+    def n_charts(self) -> int:
+        """How many plotly charts are on the page."""
+        return self.page.locator('[data-testid="stPlotlyChart"]').count()
+
+    def background(self) -> tuple[int, int, int]:
+        """Colour of the app's background."""
+        colour = self.page.eval_on_selector(
+            '[data-testid="stApp"]', "app => getComputedStyle(app).backgroundColor"
+        )
+        red, green, blue = (int(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3])
+        return red, green, blue
+
+
+@contextmanager
+def view(
+    running: Browser, url: str, *, width: int = 1280, height: int = 900, theme: Theme = "light"
+) -> Iterator[View]:
+    """Open a window of a given size and theme on the app."""
+    context = running.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+    )
+    opened = View(context.new_page(), url)
+    opened.page.on(
+        "console",
+        lambda message: message.type == "error" and opened.complaints.append(message.text),
+    )
+    opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    yield opened
+    context.close()
+
+
+def _svg_marks(chart: ElementHandle) -> int:
+    """Drawn points, bars, lines, cells and images of the chart's SVG layers."""
+    return int(
+        chart.evaluate(
+            """chart => [...chart.querySelectorAll(
+                '.main-svg .trace path, .main-svg .hm image, .main-svg .points path, ' +
+                '.main-svg .point path, .main-svg .violin, .main-svg .shapelayer path')]
+              .filter(mark => {
+                const box = mark.getBoundingClientRect();
+                return box.width + box.height > 0;
+              }).length"""
+        )
+    )
+
+
+def _canvas_pixels(chart: ElementHandle) -> int:
+    """Pixels that the chart's WebGL canvases put on the screen."""
+    if not chart.query_selector("canvas"):
+        return 0
+    chart.scroll_into_view_if_needed()
+    shown = _pixels(chart)
+    hide = "(chart, how) => chart.querySelectorAll('canvas').forEach(c => c.style.visibility = how)"
+    chart.evaluate(hide, "hidden")
+    hidden = _pixels(chart)
+    chart.evaluate(hide, "")
+    return int((np.abs(shown - hidden).max(axis=-1) > 8).sum())
+
+
+def _pixels(element: ElementHandle) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB")).astype(int)
