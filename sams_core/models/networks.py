@@ -26,13 +26,18 @@ class ResidualMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., n_in)`` to ``(..., n_hidden)``."""
-        return self.after_first(self.layers[0](x))
+        return self.after_first(self.first(x))
+
+    @property
+    def first(self) -> nn.Linear:
+        """The first layer."""
+        layer = self.layers[0]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     def first_weight(self, start: int, stop: int) -> Tensor:
-        """Columns of the first layer's weight that read inputs ``start`` to ``stop``."""
-        weight = self.layers[0].weight
-        assert isinstance(weight, Tensor)
-        return weight[:, start:stop]
+        """Columns of the first layer's weight that read inputs ``start`` to ``stop``: (H, k)."""
+        return self.first.weight[:, start:stop]
 
     def after_first(self, pre_activation: Tensor) -> Tensor:
         """Go on from the first layer's pre-activation, so that callers may sum it in parts."""

@@ -156,7 +156,7 @@ class SAMSVAEModule(nn.Module):
             return self.embedding_loc[None], scale[None]
         encoder, L = self.embedding_encoder, self.config.n_latent
         identity = encoder.first_weight(L, L + self.n_perturbations).T  # (T, H)
-        read_mask = F.linear(mask, encoder.first_weight(0, L), encoder.layers[0].bias)
+        read_mask = F.linear(mask, encoder.first_weight(0, L), encoder.first.bias)
         return self.embedding_head(encoder.after_first(read_mask + identity))
 
     def sample_shift_parameters(
@@ -197,7 +197,7 @@ class SAMSVAEModule(nn.Module):
         """
         standardised = (torch.log1p(batch.counts) - self.log_mean) / self.log_scale
         encoder, G = self.basal_encoder, self.n_genes
-        pre = F.linear(standardised, encoder.first_weight(0, G), encoder.layers[0].bias)[None]
+        pre = F.linear(standardised, encoder.first_weight(0, G), encoder.first.bias)[None]
         if self.config.correlated_basal:
             pre = pre + F.linear(shift, encoder.first_weight(G, G + self.config.n_latent))
         if self.n_batches > 1:
@@ -210,7 +210,7 @@ class SAMSVAEModule(nn.Module):
         With a batch covariate, ``batch_index`` (n,) picks the batch of each cell; left out, the
         average batch is used.
         """
-        pre = self.decoder.layers[0](z)
+        pre = self.decoder.first(z)
         if self.n_batches > 1:
             offsets = self.decoder_batch.weight
             pre = pre + (offsets.mean(0) if batch_index is None else offsets[batch_index])

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, ElementHandle, Page, sync_playwright
 
 Theme = Literal["light", "dark"]
 
@@ -122,10 +122,12 @@ def view(
         viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
     )
     opened = View(context.new_page(), url)
-    opened.page.on(
-        "console",
-        lambda message: message.type == "error" and opened.complaints.append(message.text),
-    )
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            opened.complaints.append(message.text)
+
+    opened.page.on("console", listen)
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     yield opened
     context.close()
