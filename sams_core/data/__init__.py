@@ -1,0 +1,20 @@
+"""Screens: counts, dosages and names; splits, simulation and gene sets."""
+
+from __future__ import annotations
+
+from sams_core.data.gene_sets import read_gmt
+from sams_core.data.options import ReaderOptions
+from sams_core.data.reading import read_screen
+from sams_core.data.screen import Screen
+from sams_core.data.simulation import SimulationConfig, simulate_screen
+from sams_core.data.splits import random_split
+
+__all__ = [
+    "ReaderOptions",
+    "Screen",
+    "SimulationConfig",
+    "random_split",
+    "read_gmt",
+    "read_screen",
+    "simulate_screen",
+]

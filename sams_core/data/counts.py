@@ -1,0 +1,166 @@
+"""Raw counts: any matrix that AnnData can hold, as CSR in the smallest exact unsigned type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sams_core.data.checks import quoted
+from sams_core.errors import ScreenError
+
+CHUNK_VALUES = 1 << 22
+"""Values looked at together: temporary arrays stay at a few tens of megabytes."""
+
+
+def as_csr(matrix: Any) -> sparse.csr_matrix:
+    """CSR of a sparse, dense or on-disk matrix, reading a dense one a few rows at a time.
+
+    Parameters
+    ----------
+    matrix
+        SciPy sparse matrix or array, NumPy array, or an array on disk with ``shape``, ``dtype`` and
+        slicing, of shape (n_cells, n_genes).
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        Sorted, without duplicate entries; it may share memory with ``matrix``.
+
+    Raises
+    ------
+    ScreenError
+        If the values are not numbers or the sparse structure is inconsistent.
+    """
+    if hasattr(matrix, "to_memory"):
+        matrix = matrix.to_memory()
+    if np.dtype(matrix.dtype).kind not in "buif":
+        raise ScreenError(
+            f"The counts are of type '{matrix.dtype}', not numbers; store the raw counts in X or "
+            "in a layer."
+        )
+    if sparse.issparse(matrix):
+        return _tidy(matrix)
+    rows_at_once = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
+    blocks = [
+        sparse.csr_matrix(np.asarray(matrix[start : start + rows_at_once]))
+        for start in range(0, matrix.shape[0], rows_at_once)
+    ]
+    return sparse.vstack(blocks, format="csr")
+
+
+def _tidy(matrix: Any) -> sparse.csr_matrix:
+    try:
+        if hasattr(matrix, "check_format"):
+            matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise ScreenError(
+            f"The sparse counts are inconsistent ({error}); write the file again."
+        ) from error
+    csr = sparse.csr_matrix(matrix)
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    return csr
+
+
+def exact_counts(
+    csr: sparse.csr_matrix,
+    *,
+    field: str,
+    cell_names: pd.Index,
+    gene_names: pd.Index,
+    other_layers: Callable[[], list[str]] = list,
+) -> sparse.csr_matrix:
+    """Check that every value is a count and keep it in the smallest exact unsigned type.
+
+    Parameters
+    ----------
+    csr
+        Values of shape (n_cells, n_genes).
+    field
+        What to call the matrix in messages (``X`` or ``layer 'counts'``).
+    cell_names, gene_names
+        Names for messages.
+    other_layers
+        Names of other layers that hold whole numbers, asked for only when this one does not.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        uint8, uint16 or uint32, without stored zeros; shares no memory with ``csr``.
+
+    Raises
+    ------
+    ScreenError
+        If a value is NaN, infinite, negative, fractional or above 4,294,967,295.
+    """
+
+    def refuse(position: int, said: str, cure: str) -> None:
+        row = int(np.searchsorted(csr.indptr, position, side="right")) - 1
+        gene = gene_names[csr.indices[position]]
+        raise ScreenError(
+            f"{field} holds {said} (cell '{cell_names[row]}', gene '{gene}'); {cure}."
+        )
+
+    largest = 0
+    for start, values in _chunks(csr.data):
+        if values.dtype.kind == "f":
+            if not (finite := np.isfinite(values)).all():
+                at = int(np.argmin(finite))
+                cure = "replace such values by the raw counts or drop those cells"
+                refuse(start + at, f"the value {values[at]}, which is no count", cure)
+            if (fraction := values != np.floor(values)).any():
+                at = int(np.argmax(fraction))
+                cure = _where_the_counts_are(other_layers())
+                refuse(start + at, f"fractional values such as {values[at]:.4g}", cure)
+        if values.size and values.min() < 0:
+            at = int(np.argmin(values))
+            cure = _where_the_counts_are(other_layers())
+            refuse(start + at, f"negative values such as {values[at]:.4g}", cure)
+        largest = max(largest, int(values.max(initial=0)))
+        if largest > np.iinfo(np.uint32).max:
+            at = int(np.argmax(values))
+            refuse(start + at, f"a count of {largest:,}, which no cell has", "give the raw counts")
+    return _rebuild(csr, largest)
+
+
+def smallest_type(largest: int) -> np.dtype:
+    """Smallest of uint8, uint16 and uint32 that holds ``largest``."""
+    return np.dtype(next(t for t in (np.uint8, np.uint16, np.uint32) if largest <= np.iinfo(t).max))
+
+
+def shrink(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Counts again in the smallest type, after a selection of cells."""
+    dtype = smallest_type(int(counts.data.max(initial=0)))
+    return counts.astype(dtype, copy=False)
+
+
+def holds_whole_numbers(values: np.ndarray) -> bool:
+    """Whether a sample of values could be raw counts."""
+    if values.dtype.kind not in "buif":
+        return False
+    return bool(np.isfinite(values).all() and (values >= 0).all() and not (values % 1).any())
+
+
+def _rebuild(csr: sparse.csr_matrix, largest: int) -> sparse.csr_matrix:
+    data = np.empty(csr.data.shape, dtype=smallest_type(largest))
+    for start, values in _chunks(csr.data):
+        data[start : start + values.size] = values
+    counts = sparse.csr_matrix((data, csr.indices.copy(), csr.indptr.copy()), shape=csr.shape)
+    counts.eliminate_zeros()
+    return counts
+
+
+def _chunks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, values.size, CHUNK_VALUES):
+        yield start, values[start : start + CHUNK_VALUES]
+
+
+def _where_the_counts_are(layers: list[str]) -> str:
+    if layers:
+        return f"raw counts seem to be in layer {quoted(layers)}, so pass layer='{layers[0]}'"
+    return "a screen needs raw UMI counts, so put them in X or in a layer and name it with layer"

@@ -1,0 +1,178 @@
+"""The pieces of an AnnData that a screen is made of, from memory or from a file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from anndata.io import read_elem
+from scipy import sparse
+
+from sams_core.data.checks import refuse_shape, require_name
+from sams_core.data.counts import CHUNK_VALUES, as_csr, holds_whole_numbers
+from sams_core.errors import ScreenError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Counts not yet checked, annotations, and what is known about other layers."""
+
+    matrix: sparse.csr_matrix
+    field: str
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    simulated: bool
+    truth: dict[str, Any] | None
+    other_layers: Callable[[], list[str]]
+
+
+def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
+    """Pieces of an AnnData in memory or backed; only the chosen matrix is read.
+
+    Raises
+    ------
+    ScreenError
+        If the layer is unknown or the matrix is not one of numbers.
+    """
+    if not isinstance(adata, AnnData):
+        raise ScreenError(f"A screen is read from an AnnData, not from a {type(adata).__name__}.")
+    matrices = dict(adata.layers)
+    if layer is not None:
+        require_name(layer, matrices, "layer", "layer")
+    matrix = adata.X if layer is None else matrices[layer]
+    if matrix is None:
+        raise _no_matrix(list(matrices))
+    field = _field(layer)
+    refuse_shape(matrix.shape, adata.n_obs, adata.n_vars, field)
+    if adata.X is not None:
+        matrices["X"] = adata.X
+    return Parts(
+        matrix=as_csr(matrix),
+        field=field,
+        obs=adata.obs,
+        var=adata.var,
+        simulated=bool(adata.uns.get("simulated", False)),
+        truth=adata.uns.get("truth"),
+        other_layers=lambda: _whole_layers(matrices, layer),
+    )
+
+
+def parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
+    """Pieces of an open HDF5 file or zarr group; only the chosen matrix is read.
+
+    Raises
+    ------
+    ScreenError
+        If this is not an AnnData, a piece is damaged, or the layer is unknown.
+    """
+    for needed in ("obs", "var"):
+        if needed not in root:
+            raise ScreenError(
+                f"{name} is not an AnnData: it has no '{needed}'; write it with AnnData.write_h5ad "
+                "or AnnData.write_zarr."
+            )
+    obs, var = (_read_frame(root[key], key, name) for key in ("obs", "var"))
+    layers = root.get("layers", {})
+    if layer is not None:
+        require_name(layer, list(layers), "layer", "layer")
+    if layer is None and "X" not in root:
+        raise _no_matrix(list(layers))
+    stored = root["X"] if layer is None else layers[layer]
+    field = _field(layer)
+    with damage_named(name, field):
+        matrix = read_elem(stored) if _is_group(stored) else stored
+        refuse_shape(matrix.shape, len(obs), len(var), field)
+        csr = as_csr(matrix)
+    uns = root.get("uns", {})
+    with damage_named(name, "uns"):
+        simulated = bool(read_elem(uns["simulated"])) if "simulated" in uns else False
+        truth = read_elem(uns["truth"]) if "truth" in uns else None
+    candidates = {key: layers[key] for key in layers} | ({"X": root["X"]} if "X" in root else {})
+    return Parts(csr, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer))
+
+
+@contextmanager
+def damage_named(name: str, field: str) -> Iterator[None]:
+    """Turn whatever a reader throws at damaged bytes into one sentence."""
+    try:
+        yield
+    except ScreenError:
+        raise
+    except MemoryError as error:
+        raise ScreenError(
+            f"{field} of {name} does not fit into this machine's memory; keep fewer cells or genes."
+        ) from error
+    except Exception as error:
+        raise ScreenError(
+            f"{field} of {name} cannot be read, because the file is damaged or is not an AnnData; "
+            "copy or write it again."
+        ) from error
+
+
+def _read_frame(group: Any, key: str, name: str) -> pd.DataFrame:
+    """Read a data frame column by column, so that a damaged column is named."""
+    if not _is_group(group):
+        raise ScreenError(
+            f"'{key}' of {name} is not a data frame of a current AnnData; open the file with the "
+            "anndata package and write it again."
+        )
+    with damage_named(name, key):
+        index = pd.Index(np.asarray(read_elem(group[group.attrs["_index"]])).astype(str))
+        columns = [str(column) for column in group.attrs["column-order"]]
+    values = {}
+    for column in columns:
+        with damage_named(name, f"Column '{column}' of {key}"):
+            values[column] = read_elem(group[column])
+        if len(values[column]) != len(index):
+            raise ScreenError(
+                f"Column '{column}' of {key} has {len(values[column]):,} values for {len(index):,} "
+                f"rows in {name}; write the file again."
+            )
+    return pd.DataFrame(values, index=index)
+
+
+def _whole_layers(matrices: dict[str, Any], chosen: str | None) -> list[str]:
+    """Names of the other matrices whose first values are whole numbers."""
+    found = []
+    for name, matrix in matrices.items():
+        if name == (chosen or "X"):
+            continue
+        try:
+            if holds_whole_numbers(_first_values(matrix)):
+                found.append(name)
+        except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError):
+            continue
+    return sorted(found, key=lambda name: ("count" not in name.lower(), name))
+
+
+def _first_values(matrix: Any) -> np.ndarray:
+    if _is_group(matrix):
+        return np.asarray(matrix["data"][:CHUNK_VALUES])
+    if sparse.issparse(matrix):
+        return np.asarray(as_csr(matrix).data[:CHUNK_VALUES])
+    if hasattr(matrix, "to_memory"):
+        return np.asarray(matrix[:1000].data)
+    rows = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
+    return np.asarray(matrix[:rows])
+
+
+def _is_group(stored: Any) -> bool:
+    return isinstance(stored, h5py.Group) or hasattr(stored, "group_keys")
+
+
+def _field(layer: str | None) -> str:
+    return "X" if layer is None else f"Layer '{layer}'"
+
+
+def _no_matrix(layers: list[str]) -> ScreenError:
+    if not layers:
+        return ScreenError("The screen has no X and no layers, so it holds no counts; add them.")
+    listed = ", ".join(f"'{name}'" for name in itertools.islice(layers, 8))
+    return ScreenError(f"The screen has no X; name the layer with the raw counts, of {listed}.")

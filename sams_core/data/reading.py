@@ -1,0 +1,121 @@
+"""Reading a screen from an ``.h5ad`` file or a ``.zarr`` folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import zarr
+
+from sams_core.data.checks import quoted
+from sams_core.data.options import ReaderOptions
+from sams_core.data.parts import parts_of_store
+from sams_core.data.screen import Screen
+from sams_core.errors import ScreenError
+
+
+def read_screen(
+    path: str | Path,
+    *,
+    perturbation_key: str | None = None,
+    control: str | Sequence[str] | None = None,
+    separator: str = "+",
+    layer: str | None = None,
+    dose_key: str | None = None,
+    batch_key: str | None = None,
+    split_key: str | None = None,
+    gene_symbols: str | None = None,
+    collapse_guides: bool = True,
+    options: ReaderOptions | None = None,
+) -> Screen:
+    """Read a screen; of the file only the annotations and the chosen counts are loaded.
+
+    Parameters
+    ----------
+    path
+        An ``.h5ad`` file or a ``.zarr`` folder.
+    perturbation_key, control, separator, layer, dose_key, batch_key, split_key, gene_symbols, \
+collapse_guides
+        See :class:`ReaderOptions`.
+    options
+        All of these at once; the others are then not looked at.
+
+    Raises
+    ------
+    ScreenError
+        If the file or what it holds cannot be used; the message names the field and the cure.
+    """
+    path = Path(path)
+    with _opened(path) as root:
+        if options is None:
+            options = ReaderOptions(
+                perturbation_key=perturbation_key or _ask_for_column(root),
+                control=control if control is None or isinstance(control, str) else tuple(control),
+                separator=separator,
+                layer=layer,
+                dose_key=dose_key,
+                batch_key=batch_key,
+                split_key=split_key,
+                gene_symbols=gene_symbols,
+                collapse_guides=collapse_guides,
+            )
+        return Screen.from_parts(parts_of_store(root, options.layer, path.name), options, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open the store, or say in one sentence why it cannot be."""
+    if not path.exists():
+        raise ScreenError(f"There is no file '{path}'; check the path.")
+    if path.suffix == ".zarr":
+        yield _open_zarr(path)
+    elif path.suffix == ".h5ad":
+        with _open_hdf5(path) as root:
+            yield root
+    else:
+        raise ScreenError(
+            f"'{path.name}' is neither an .h5ad file nor a .zarr folder; write it with "
+            "AnnData.write_h5ad."
+        )
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    if path.is_dir():
+        raise ScreenError(f"'{path.name}' is a folder, not an .h5ad file; name the file inside it.")
+    try:
+        if not h5py.is_hdf5(path):
+            size = path.stat().st_size
+            said = "is empty" if size == 0 else "is not an HDF5 file, whatever its name says"
+            raise ScreenError(f"'{path.name}' {said}; copy or download it again.")
+        return h5py.File(path, "r")
+    except PermissionError as error:
+        raise ScreenError(f"'{path.name}' may not be read; change its permissions.") from error
+    except OSError as error:
+        raise ScreenError(
+            f"'{path.name}' is damaged or cut short; copy or download it again."
+        ) from error
+
+
+def _open_zarr(path: Path) -> zarr.Group:
+    if not path.is_dir():
+        raise ScreenError(f"'{path.name}' is a file, not a .zarr folder; unpack it first.")
+    try:
+        return zarr.open_group(path, mode="r")
+    except Exception as error:
+        raise ScreenError(
+            f"'{path.name}' is a folder without a zarr group; name the folder that "
+            "AnnData.write_zarr made."
+        ) from error
+
+
+def _ask_for_column(root: Any) -> str:
+    columns = []
+    if "obs" in root:
+        columns = [str(name) for name in root["obs"].attrs.get("column-order", [])]
+    raise ScreenError(
+        "Name the column of obs that holds the perturbations with perturbation_key"
+        + (f"; this file has {quoted(columns, 12)}." if columns else ".")
+    )

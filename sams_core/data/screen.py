@@ -1,0 +1,314 @@
+"""The screen: counts, dosages and names, checked once and then relied on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sams_core.data.annotations import read_batches, read_gene_names, read_split, writeable
+from sams_core.data.checks import cautions, plural, refuse_duplicates, refuse_empty, require_name
+from sams_core.data.counts import exact_counts, shrink
+from sams_core.data.dosages import build_dosages
+from sams_core.data.labels import JOINER, read_labels
+from sams_core.data.options import ReaderOptions
+from sams_core.data.parts import Parts, parts_of_anndata
+from sams_core.errors import ScreenError
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """A perturbation screen; made by :meth:`from_anndata` or ``read_screen``, never changed.
+
+    Attributes
+    ----------
+    counts
+        Raw counts, CSR of shape (n, G), in the smallest exact unsigned type.
+    dosages
+        Dosage matrix D, float32 CSR of shape (n, T); rows of control cells are empty.
+    gene_names, perturbation_names, cell_names
+        Names of the G genes, the T perturbations (sorted) and the n cells.
+    control
+        Canonical label of the control.
+    conditions
+        Condition of every cell: the control label, ``A``, ``A+B``; ``A@0.5`` at doses other than 1.
+    batch, split
+        Batch and ``train`` / ``val`` / ``test`` of every cell, where columns were named.
+    obs, var
+        All other annotations, in types that AnnData can write.
+    notes, warnings
+        What was understood and what to watch, in sentences.
+    simulated, truth
+        Whether the cells come from a simulator, and the known truth if so.
+    source, reader
+        The file and how it was read.
+    """
+
+    counts: sparse.csr_matrix
+    dosages: sparse.csr_matrix
+    gene_names: pd.Index
+    perturbation_names: pd.Index
+    cell_names: pd.Index
+    control: str
+    conditions: pd.Categorical[str]
+    batch: pd.Categorical[str] | None
+    split: pd.Categorical[str] | None
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    reader: ReaderOptions
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    simulated: bool = False
+    truth: dict[str, Any] | None = None
+    source: Path | None = None
+
+    @classmethod
+    def from_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        perturbation_key: str,
+        control: str | Sequence[str] | None = None,
+        separator: str = "+",
+        layer: str | None = None,
+        dose_key: str | None = None,
+        batch_key: str | None = None,
+        split_key: str | None = None,
+        gene_symbols: str | None = None,
+        collapse_guides: bool = True,
+    ) -> Screen:
+        """Read a screen from an AnnData in memory or backed; the AnnData is not changed.
+
+        Parameters
+        ----------
+        adata
+            Cells x genes with raw counts in ``X`` or a layer.
+        perturbation_key, control, separator, layer, dose_key, batch_key, split_key, gene_symbols, \
+collapse_guides
+            See :class:`ReaderOptions`.
+
+        Raises
+        ------
+        ScreenError
+            If the screen cannot be used; the message names the field and the cure.
+        """
+        options = ReaderOptions(
+            perturbation_key=perturbation_key,
+            control=control if control is None or isinstance(control, str) else tuple(control),
+            separator=separator,
+            layer=layer,
+            dose_key=dose_key,
+            batch_key=batch_key,
+            split_key=split_key,
+            gene_symbols=gene_symbols,
+            collapse_guides=collapse_guides,
+        )
+        return cls.from_parts(parts_of_anndata(adata, layer), options)
+
+    @classmethod
+    def from_parts(cls, parts: Parts, options: ReaderOptions, source: Path | None = None) -> Screen:
+        """Check the pieces of an AnnData and make a screen of them.
+
+        Raises
+        ------
+        ScreenError
+            If the screen cannot be used; the message names the field and the cure.
+        """
+        obs, var = parts.obs, parts.var
+        refuse_empty(*parts.matrix.shape)
+        _require_columns(obs, var, options)
+        gene_names, notes = read_gene_names(var, options.gene_symbols)
+        cell_names = pd.Index(obs.index.astype(str), dtype=object)
+        _refuse_repeated_names(cell_names, gene_names, options)
+        counts = exact_counts(
+            parts.matrix,
+            field=parts.field,
+            cell_names=cell_names,
+            gene_names=gene_names,
+            other_layers=parts.other_layers,
+        )
+        keep = np.diff(counts.indptr) > 0
+        if not keep.all():
+            notes.append(_tell_dropped(keep))
+            counts, obs, cell_names = counts[keep], obs.loc[keep], cell_names[keep]
+        labels = read_labels(obs[options.perturbation_key], options)
+        doses = None if options.dose_key is None else obs[options.dose_key]
+        dosages, conditions = build_dosages(labels, doses)
+        batch = None if options.batch_key is None else read_batches(obs[options.batch_key])
+        split, split_notes = None, list[str]()
+        if options.split_key is not None:
+            split, split_notes = read_split(obs[options.split_key])
+        used = {options.dose_key, options.batch_key, options.split_key}
+        if not labels.collapsed:
+            used.add(options.perturbation_key)
+        return cls(
+            counts=counts,
+            dosages=dosages,
+            gene_names=gene_names,
+            perturbation_names=labels.names,
+            cell_names=cell_names,
+            control=labels.control,
+            conditions=conditions,
+            batch=batch,
+            split=split,
+            obs=writeable(obs.drop(columns=[key for key in used if key in obs])),
+            var=_gene_annotations(var, gene_names, options),
+            reader=options,
+            notes=notes + labels.notes + split_notes,
+            warnings=labels.warnings + cautions(counts, dosages, labels.names),
+            simulated=parts.simulated,
+            truth=parts.truth,
+            source=source,
+        )
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return int(self.counts.shape[0])
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes."""
+        return int(self.counts.shape[1])
+
+    @property
+    def n_perturbations(self) -> int:
+        """Number of perturbations, each counted once however it is combined."""
+        return int(self.dosages.shape[1])
+
+    @cached_property
+    def library_size(self) -> np.ndarray:
+        """Total count of every cell, float64 of shape (n,), at least 1."""
+        return np.asarray(self.counts.sum(axis=1, dtype=np.uint64), dtype=np.float64).ravel()
+
+    @cached_property
+    def is_control(self) -> np.ndarray:
+        """Whether each cell is a control, bool of shape (n,)."""
+        return np.diff(self.dosages.indptr) == 0
+
+    def fingerprint(self) -> str:
+        """SHA-256 over counts, dosages and names: equal exactly when these are equal."""
+        digest = hashlib.sha256()
+        for matrix in (self.counts, self.dosages):
+            digest.update(repr(matrix.shape).encode())
+            for array, dtype in ((matrix.indptr, "<i8"), (matrix.indices, "<i4")):
+                digest.update(np.ascontiguousarray(array, dtype=dtype).data)
+            kind = matrix.dtype.newbyteorder("<")
+            digest.update(kind.str.encode())
+            digest.update(np.ascontiguousarray(matrix.data, dtype=kind).data)
+        for names in (self.cell_names, self.gene_names, self.perturbation_names):
+            digest.update("\0".join(names).encode() + b"\n")
+        return digest.hexdigest()
+
+    def subset(self, index: np.ndarray | Sequence[int] | Sequence[bool]) -> Screen:
+        """Some of the cells, with the same genes, perturbations and batches.
+
+        Parameters
+        ----------
+        index
+            Boolean mask of shape (n,) or integer positions, in the order wanted.
+
+        Raises
+        ------
+        ScreenError
+            If no cell is left or the mask has another length.
+        """
+        chosen = np.asarray(index)
+        if chosen.dtype == bool:
+            if chosen.shape != (self.n_cells,):
+                raise ScreenError(
+                    f"The mask has shape {chosen.shape}, but the screen has {self.n_cells:,} cells."
+                )
+            chosen = np.flatnonzero(chosen)
+        if chosen.size == 0:
+            raise ScreenError("The selection holds no cells; choose at least one.")
+        return replace(
+            self,
+            counts=shrink(self.counts[chosen]),
+            dosages=self.dosages[chosen],
+            cell_names=self.cell_names[chosen],
+            conditions=self.conditions[chosen].remove_unused_categories(),
+            batch=None if self.batch is None else self.batch[chosen],
+            split=None if self.split is None else self.split[chosen],
+            obs=self.obs.iloc[chosen],
+        )
+
+    def to_anndata(self) -> AnnData:
+        """AnnData that reads back as the same screen.
+
+        ``obs`` has ``perturbation``, and ``dose``, ``batch`` and ``split`` where there are any,
+        then the other annotations; a clash of names is resolved by ``_annotation`` at the end of
+        the other annotation's.
+        """
+        columns: dict[str, Any] = {
+            "perturbation": self._per_cell(lambda name, dose: name, self.control)
+        }
+        if (self.dosages.data != 1).any():
+            columns["dose"] = self._per_cell(lambda name, dose: repr(float(dose)), "1.0")
+        if self.batch is not None:
+            columns["batch"] = self.batch
+        if self.split is not None:
+            columns["split"] = self.split
+        kept = self.obs.rename(columns={name: f"{name}_annotation" for name in columns})
+        obs = pd.concat([pd.DataFrame(columns, index=kept.index), kept], axis=1)
+        uns: dict[str, Any] = {"simulated": True} if self.simulated else {}
+        if self.truth is not None:
+            uns["truth"] = self.truth
+        return AnnData(X=self.counts.copy(), obs=obs, var=self.var.copy(), uns=uns)
+
+    def _per_cell(self, text: Any, control: str) -> pd.Categorical[str]:
+        rows = []
+        for start, stop in zip(self.dosages.indptr[:-1], self.dosages.indptr[1:], strict=True):
+            entries = zip(
+                self.dosages.indices[start:stop], self.dosages.data[start:stop], strict=True
+            )
+            parts = [text(self.perturbation_names[i], dose) for i, dose in sorted(entries)]
+            rows.append(JOINER.join(parts) if parts else control)
+        return pd.Categorical(rows)
+
+
+def _require_columns(obs: pd.DataFrame, var: pd.DataFrame, options: ReaderOptions) -> None:
+    for option in ("perturbation_key", "dose_key", "batch_key", "split_key"):
+        name = getattr(options, option)
+        if name is not None:
+            require_name(name, obs.columns, "column of obs", option)
+    if options.gene_symbols is not None:
+        require_name(options.gene_symbols, var.columns, "column of var", "gene_symbols")
+
+
+def _refuse_repeated_names(
+    cell_names: pd.Index, gene_names: pd.Index, options: ReaderOptions
+) -> None:
+    refuse_duplicates(cell_names, "cell", "call obs_names_make_unique() on the AnnData first")
+    cure = "call var_names_make_unique() on the AnnData first, or sum those genes"
+    if options.gene_symbols is not None:
+        cure = f"leave gene_symbols='{options.gene_symbols}' off, or sum those genes first"
+    refuse_duplicates(gene_names, "gene", cure)
+
+
+def _tell_dropped(keep: np.ndarray) -> str:
+    dropped = int((~keep).sum())
+    if dropped >= keep.size - 1:
+        raise ScreenError(
+            f"{plural(dropped, 'cell')} of {keep.size:,} hold no counts at all; check which layer "
+            "has the raw counts."
+        )
+    return f"{plural(dropped, 'cell')} without any counts left out."
+
+
+def _gene_annotations(
+    var: pd.DataFrame, gene_names: Iterable[str], options: ReaderOptions
+) -> pd.DataFrame:
+    kept = writeable(var.drop(columns=[options.gene_symbols] if options.gene_symbols else []))
+    if options.gene_symbols and "gene_id" not in kept:
+        kept["gene_id"] = pd.Categorical(kept.index)
+    kept.index = pd.Index(list(gene_names), dtype=object)
+    return kept
