@@ -8,13 +8,16 @@ from sams_core.data.reading import read_screen
 from sams_core.data.screen import Screen
 from sams_core.data.simulation import SimulationConfig, simulate_screen
 from sams_core.data.splits import random_split
+from sams_core.data.summary import ScreenSummary, summarise
 
 __all__ = [
     "ReaderOptions",
     "Screen",
+    "ScreenSummary",
     "SimulationConfig",
     "random_split",
     "read_gmt",
     "read_screen",
     "simulate_screen",
+    "summarise",
 ]

@@ -114,7 +114,7 @@ def cautions(
 ) -> list[str]:
     """Sentences on what to watch in a screen that can be used all the same."""
     library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    said = _few_cells(dosages, perturbation_names)
+    said = _few_cells(dosages, perturbation_names) + _never_alone(dosages, perturbation_names)
     median = float(np.median(library))
     if median < SMALL_LIBRARY:
         said.append(
@@ -137,6 +137,18 @@ def _few_cells(dosages: sparse.csr_matrix, perturbation_names: pd.Index) -> list
     return [
         f"{few.size:,} {verb} fewer than {FEW_CELLS} cells: {', '.join(listed)}{more}; read "
         f"{'its' if few.size == 1 else 'their'} masks and effects with care."
+    ]
+
+
+def _never_alone(dosages: sparse.csr_matrix, perturbation_names: pd.Index) -> list[str]:
+    single = np.diff(dosages.indptr) == 1
+    alone = np.asarray((dosages[single] > 0).sum(axis=0)).ravel() > 0
+    if alone.all():
+        return []
+    names = perturbation_names[~alone]
+    return [
+        f"{plural(len(names), 'perturbation is', 'perturbations are')} seen only in combinations "
+        f"({quoted(names)}); what each does alone is inferred, not measured."
     ]
 
 

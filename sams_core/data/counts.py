@@ -44,10 +44,12 @@ def as_csr(matrix: Any) -> sparse.csr_matrix:
         )
     if sparse.issparse(matrix):
         return _tidy(matrix)
+    if matrix.dtype == np.float16:
+        matrix = np.asarray(matrix, dtype=np.float32)
     rows_at_once = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
     blocks = [
         sparse.csr_matrix(np.asarray(matrix[start : start + rows_at_once]))
-        for start in range(0, matrix.shape[0], rows_at_once)
+        for start in range(0, max(1, matrix.shape[0]), rows_at_once)
     ]
     return sparse.vstack(blocks, format="csr")
 

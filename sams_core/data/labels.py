@@ -110,11 +110,12 @@ def read_labels(column: pd.Series, options: ReaderOptions) -> Labels:
     parts = [tuple(targets.get(p, p) for p in ps) for ps in parts]
     counts = np.bincount(codes, minlength=len(labels))
     controls = _find_controls(parts, labels, counts, options, warnings)
-    if targets:
+    perturbing = {guide: target for guide, target in targets.items() if target not in controls}
+    if perturbing:
         notes.append(
-            f"Column '{column.name}' names guides: {plural(len(targets), 'guide')} collapsed onto "
-            f"{plural(len(set(targets.values())), 'target')} (for example "
-            f"'{min(targets)}' onto '{targets[min(targets)]}')."
+            f"Column '{column.name}' names guides: {plural(len(perturbing), 'guide')} collapsed onto "
+            f"{plural(len(set(perturbing.values())), 'target')} (for example "
+            f"'{min(perturbing)}' onto '{perturbing[min(perturbing)]}')."
         )
     is_control = [set(ps) <= controls for ps in parts]
     control = _canonical(parts, counts, is_control, asked)
@@ -122,7 +123,7 @@ def read_labels(column: pd.Series, options: ReaderOptions) -> Labels:
         codes, labels, parts, controls, control, separator, bool(targets), notes, warnings
     )
     _tell_controls(found, counts, is_control, asked)
-    _tell_padding(found, is_control)
+    _tell_combinations(found)
     _check_names(found, is_control, column)
     return found
 
@@ -138,16 +139,18 @@ def guide_targets(parts: Iterable[str]) -> dict[str, str]:
     dict
         Guide to target; empty when the labels are not guides.
     """
-    matches = {part: GUIDE.match(part) for part in parts if not looks_like_control(part)}
-    if not matches or not all(matches.values()):
+    matches = {part: GUIDE.match(part) for part in parts}
+    if not all(match or looks_like_control(part) for part, match in matches.items()):
         return {}
-    targets = {part: match["target"] for part, match in matches.items() if match is not None}
+    targets = {part: match["target"] for part, match in matches.items() if match}
     n_targets = len(set(targets.values()))
     return targets if 2 <= n_targets < len(targets) else {}
 
 
 def _folded(label: str) -> str:
+    """Spelling without case, kind of dash, guide number, and a closing ``control``."""
     folded = re.sub(r"[\s_.-]+", "-", label.strip().casefold())
+    folded = re.sub(r"(?:-(?:sg|g|guide)?|(?:sg|g))\d+$", "", folded)
     return re.sub(r"-?(?:controls?|ctrls?)$", "", folded) or folded.rstrip("s")
 
 
@@ -183,12 +186,15 @@ def _choose_separator(
         return separator, whole
     joined = [label for label in labels if "_" in label and label not in whole]
     known = {label for label in labels if label not in joined}
+    pairs = [set(label.split("_")) for label in joined]
+    padded = [pair - whole for pair in pairs if len(pair) == 2 and pair & whole]
+    known |= {name for pair in padded for name in pair if not name.isdigit()}
     combinations = [label for label in joined if known.issuperset(label.split("_"))]
     if not combinations:
         return separator, whole
     notes.append(
         f"{plural(len(combinations), 'label')} such as '{combinations[0]}' read as combinations, "
-        "because their parts between '_' are single perturbations here."
+        "because their parts between '_' are single perturbations or controls here."
     )
     others = [label for label in joined if label not in combinations]
     if others:
@@ -285,7 +291,9 @@ def _canonical(
             totals[ps[0]] = totals.get(ps[0], 0) + int(count)
     if asked is not None:
         return next(label.strip() for label in asked if label.strip() in totals)
-    return max(totals, key=lambda label: totals[label])
+    most = max(totals, key=lambda label: totals[label])
+    numbered = GUIDE.match(most)
+    return numbered["target"] if numbered and len(totals) > 1 else most
 
 
 def _tell_controls(
@@ -293,23 +301,27 @@ def _tell_controls(
 ) -> None:
     written = [label for label, control in zip(found.labels, is_control, strict=True) if control]
     if asked is None or len(written) > 1 or written[0] != found.control:
-        cells = int(counts[np.asarray(is_control)].sum())
-        found.notes.append(
-            f"Control cells: {plural(cells, 'cell')} labelled {quoted(written)}, called "
-            f"'{found.control}' from here on."
-        )
+        cells = plural(int(counts[np.asarray(is_control)].sum()), "cell")
+        renamed = f", called '{found.control}' from here on" if written != [found.control] else ""
+        found.notes.append(f"Control cells: {cells} labelled {quoted(written)}{renamed}.")
 
 
-def _tell_padding(found: Labels, is_control: list[bool]) -> None:
+def _tell_combinations(found: Labels) -> None:
+    sizes = [len(found.perturbations(i)) for i in range(len(found.labels))]
+    combined = [label for label, size in zip(found.labels, sizes, strict=True) if size > 1]
     padded = [
         label
-        for label, ps, control in zip(found.labels, found.parts, is_control, strict=True)
-        if len(ps) > 1 and not control and set(ps) & found.controls
+        for label, parts, size in zip(found.labels, found.parts, sizes, strict=True)
+        if size and found.controls.intersection(parts)
     ]
+    if combined and found.separator == JOINER:
+        found.notes.append(
+            f"{plural(len(combined), 'label')} such as '{combined[0]}' read as combinations."
+        )
     if padded:
         found.notes.append(
-            f"{plural(len(padded), 'label')} such as '{padded[0]}' read as the perturbation alone, "
-            "without the control beside it."
+            f"{plural(len(padded), 'label')} such as '{padded[0]}' read without the control beside "
+            "the perturbation."
         )
 
 

@@ -45,6 +45,6 @@ class ReaderOptions(BaseModel):
     @property
     def control_labels(self) -> tuple[str, ...] | None:
         """The control labels asked for, or ``None`` to recognise them."""
-        if self.control is None:
+        if not self.control:
             return None
         return (self.control,) if isinstance(self.control, str) else tuple(self.control)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +59,7 @@ def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
         obs=adata.obs,
         var=adata.var,
         simulated=bool(adata.uns.get("simulated", False)),
-        truth=adata.uns.get("truth"),
+        truth=_truth(adata.uns.get("truth")),
         other_layers=lambda: _whole_layers(matrices, layer),
     )
 
@@ -93,7 +93,7 @@ def parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
     uns = root.get("uns", {})
     with damage_named(name, "uns"):
         simulated = bool(read_elem(uns["simulated"])) if "simulated" in uns else False
-        truth = read_elem(uns["truth"]) if "truth" in uns else None
+        truth = _truth(read_elem(uns["truth"])) if "truth" in uns else None
     candidates = {key: layers[key] for key in layers} | ({"X": root["X"]} if "X" in root else {})
     return Parts(csr, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer))
 
@@ -165,6 +165,10 @@ def _first_values(matrix: Any) -> np.ndarray:
 
 def _is_group(stored: Any) -> bool:
     return isinstance(stored, h5py.Group) or hasattr(stored, "group_keys")
+
+
+def _truth(stored: Any) -> dict[str, Any] | None:
+    return dict(stored) if isinstance(stored, Mapping) else None
 
 
 def _field(layer: str | None) -> str:
