@@ -88,7 +88,8 @@ def exact_counts(
     cell_names, gene_names
         Names for messages.
     other_layers
-        Names of other layers that hold whole numbers, asked for only when this one does not.
+        Names of other layers (or ``X``, ``raw``) that hold whole numbers, asked for only when
+        this matrix does not.
 
     Returns
     -------
@@ -162,7 +163,13 @@ def _chunks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         yield start, values[start : start + CHUNK_VALUES]
 
 
-def _where_the_counts_are(layers: list[str]) -> str:
-    if layers:
-        return f"raw counts seem to be in layer {quoted(layers)}, so pass layer='{layers[0]}'"
-    return "a screen needs raw UMI counts, so put them in X or in a layer and name it with layer"
+def _where_the_counts_are(others: list[str]) -> str:
+    if not others:
+        return (
+            "a screen needs raw UMI counts, so put them in X or in a layer and name it with layer"
+        )
+    if others[0] == "X":
+        return "raw counts seem to be in X, so leave layer off"
+    if others[0] == "raw":
+        return "raw counts seem to be in raw, so use adata.raw.to_adata() with the same obs"
+    return f"raw counts seem to be in layer {quoted(others)}, so pass layer='{others[0]}'"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sams_core.data.checks import plural
 from sams_core.data.labels import JOINER, Labels
 from sams_core.errors import ScreenError
 
@@ -109,7 +110,7 @@ def _doses_of(
         named = zip(perturbed, values, strict=True)
     else:
         raise ScreenError(
-            f"{where} the dose '{text}', but it has {len(perturbed)} perturbations "
+            f"{where} the dose '{text}', but it has {plural(len(perturbed), 'perturbation')} "
             f"('{labels.labels[label]}'); write one dose for each, joined by '{labels.separator}'."
         )
     doses: dict[str, float] = {}

@@ -113,8 +113,8 @@ def read_labels(column: pd.Series, options: ReaderOptions) -> Labels:
     perturbing = {guide: target for guide, target in targets.items() if target not in controls}
     if perturbing:
         notes.append(
-            f"Column '{column.name}' names guides: {plural(len(perturbing), 'guide')} collapsed onto "
-            f"{plural(len(set(perturbing.values())), 'target')} (for example "
+            f"Column '{column.name}' names guides: {plural(len(perturbing), 'guide')} collapsed "
+            f"onto {plural(len(set(perturbing.values())), 'target')} (for example "
             f"'{min(perturbing)}' onto '{perturbing[min(perturbing)]}')."
         )
     is_control = [set(ps) <= controls for ps in parts]
@@ -316,7 +316,7 @@ def _tell_combinations(found: Labels) -> None:
     ]
     if combined and found.separator == JOINER:
         found.notes.append(
-            f"{plural(len(combined), 'label')} such as '{combined[0]}' read as combinations."
+            f"Combinations: {plural(len(combined), 'label')}, such as '{combined[0]}'."
         )
     if padded:
         found.notes.append(

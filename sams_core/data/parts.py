@@ -53,6 +53,8 @@ def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
     refuse_shape(matrix.shape, adata.n_obs, adata.n_vars, field)
     if adata.X is not None:
         matrices["X"] = adata.X
+    if adata.raw is not None:
+        matrices["raw"] = adata.raw.X
     return Parts(
         matrix=as_csr(matrix),
         field=field,
@@ -94,7 +96,8 @@ def parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
     with damage_named(name, "uns"):
         simulated = bool(read_elem(uns["simulated"])) if "simulated" in uns else False
         truth = _truth(read_elem(uns["truth"])) if "truth" in uns else None
-    candidates = {key: layers[key] for key in layers} | ({"X": root["X"]} if "X" in root else {})
+    candidates = {key: layers[key] for key in layers}
+    candidates |= {key: root[at] for key, at in (("X", "X"), ("raw", "raw/X")) if at in root}
     return Parts(csr, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer))
 
 
@@ -124,12 +127,13 @@ def _read_frame(group: Any, key: str, name: str) -> pd.DataFrame:
             "anndata package and write it again."
         )
     with damage_named(name, key):
-        index = pd.Index(np.asarray(read_elem(group[group.attrs["_index"]])).astype(str))
+        names = _plain(read_elem(group[group.attrs["_index"]]))
+        index = pd.Index([str(row) for row in names], dtype=object)
         columns = [str(column) for column in group.attrs["column-order"]]
     values = {}
     for column in columns:
         with damage_named(name, f"Column '{column}' of {key}"):
-            values[column] = read_elem(group[column])
+            values[column] = _plain(read_elem(group[column]))
         if len(values[column]) != len(index):
             raise ScreenError(
                 f"Column '{column}' of {key} has {len(values[column]):,} values for {len(index):,} "
@@ -168,7 +172,15 @@ def _is_group(stored: Any) -> bool:
 
 
 def _truth(stored: Any) -> dict[str, Any] | None:
-    return dict(stored) if isinstance(stored, Mapping) else None
+    if not isinstance(stored, Mapping):
+        return None
+    return {str(key): _plain(value) for key, value in stored.items()}
+
+
+def _plain(values: Any) -> Any:
+    """Text from zarr, of NumPy's variable-width type, as Python strings."""
+    of_text = isinstance(values, np.ndarray) and values.dtype.kind == "T"
+    return values.astype(object) if of_text else values
 
 
 def _field(layer: str | None) -> str:

@@ -94,7 +94,7 @@ def _open_hdf5(path: Path) -> h5py.File:
     except PermissionError as error:
         raise ScreenError(f"'{path.name}' may not be read; change its permissions.") from error
     except OSError as error:
-        if "lock" in str(error):
+        if "unable to lock file" in str(error):
             raise ScreenError(
                 f"'{path.name}' is open for writing in another program; close it there first."
             ) from error
