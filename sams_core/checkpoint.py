@@ -18,23 +18,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sams_core.errors import CheckpointError
 from sams_core.models.config import ModelConfig
+from sams_core.storage import json_digest, pack, read_json, read_metadata, unpack, write_json
 
 FORMAT = "sams_core.checkpoint"
 FORMAT_VERSION = 1
@@ -45,7 +41,7 @@ CONFIG, WEIGHTS, SPLIT, HISTORY = (
     "history.csv",
 )
 EXPLORER, MANIFEST = "explorer", "manifest.json"
-MAX_JSON_BYTES = 64 * 2**20
+SPLIT_NAMES = ("train", "val", "test")
 
 
 class DataRecord(BaseModel):
@@ -83,7 +79,7 @@ class CheckpointConfig(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 over the record in canonical JSON."""
-        return _json_digest(self.model_dump(mode="json"))
+        return json_digest(self.model_dump(mode="json"))
 
 
 def read_config(folder: str | Path) -> CheckpointConfig:
@@ -188,135 +184,53 @@ def checkpoint_digest(folder: str | Path) -> str:
     parts = [config.digest, read_metadata(folder / WEIGHTS).get("payload", "")]
     manifest = folder / EXPLORER / MANIFEST
     if manifest.exists():
-        parts.append(_json_digest(read_json(manifest)))
+        parts.append(json_digest(read_json(manifest)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def pack(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and text to a safetensors file with a digest over both, atomically."""
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(plain, temporary, {**metadata, "payload": _payload_digest(plain, metadata)})
+def write_split(folder: Path, config: CheckpointConfig, split: Sequence[str] | np.ndarray) -> None:
+    """Write which cells train, validate and test: (n,) names of :data:`SPLIT_NAMES`."""
+    codes = torch.tensor([SPLIT_NAMES.index(name) for name in split], dtype=torch.uint8)
+    pack(folder / SPLIT, {"split": codes}, {"config": config.digest})
 
 
-def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read what :func:`pack` wrote.
+def read_split(folder: Path, config: CheckpointConfig) -> np.ndarray:
+    """Read what :func:`write_split` wrote: (n,) names of :data:`SPLIT_NAMES`.
 
     Raises
     ------
     CheckpointError
-        When the file is missing, truncated, changed or not a safetensors file.
+        When the file is missing, damaged or another checkpoint's.
     """
-    metadata = read_metadata(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise _damaged(path) from error
-    stated = metadata.pop("payload", None)
-    if stated != _payload_digest(tensors, metadata):
-        raise _damaged(path)
-    return tensors, metadata
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Text in the header of a safetensors file."""
-    if not path.is_file():
+    tensors, metadata = unpack(folder / SPLIT)
+    codes = tensors.get("split")
+    if metadata.get("config") != config.digest or codes is None:
         raise CheckpointError(
-            f"{path.parent} has no file {path.name}, so it is not a whole checkpoint: copy the "
-            "folder again or train again."
+            f"{folder / SPLIT} belongs to another checkpoint than the {CONFIG} beside it: restore "
+            "the pair from one copy."
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path) from error
+    return np.asarray(SPLIT_NAMES, dtype=object)[codes.numpy()]
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, refusing anything else in one sentence."""
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path.parent} has no file {path.name}, so it is not a checkpoint of sams_core."
-        )
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CheckpointError(f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB, so not ours.")
+def read_history(folder: Path) -> pd.DataFrame:
+    """The training curves of a checkpoint; empty where none were written.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is not the CSV that training writes.
+    """
+    path = folder / HISTORY
+    if not path.exists():
+        return pd.DataFrame()
     try:
-        record = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        history = pd.read_csv(path)
+    except (ValueError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not valid JSON, so it was damaged or cut short: restore it from a copy."
+            f"{path} is not a readable CSV file: restore or delete it."
         ) from error
-    if not isinstance(record, dict):
-        raise CheckpointError(f"{path} should hold one JSON object: restore it from a copy.")
-    return record
-
-
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a JSON object, atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``, which takes its place when the block ends well."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder that becomes ``target`` when the block ends well.
-
-    Raises
-    ------
-    CheckpointError
-        When ``target`` exists, unless it is empty or ``overwrite`` is set.
-    """
-    if target.exists() and not overwrite and (not target.is_dir() or any(target.iterdir())):
-        raise CheckpointError(f"{target} exists already: choose another folder or remove it.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if target.exists():
-            retired = temporary.with_name(temporary.name + ".old")
-            target.rename(retired)
-            temporary.rename(target)
-            shutil.rmtree(retired)
-        else:
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _damaged(path: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is damaged or cut short (its contents do not match its digest): restore it from "
-        "a copy or train again."
-    )
-
-
-def _payload_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _json_digest(record: Mapping[str, Any]) -> str:
-    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    if not {"step", "split", "elbo"} <= set(history.columns):
+        raise CheckpointError(
+            f"{path} has no columns 'step', 'split' and 'elbo': restore or delete it."
+        )
+    return history

@@ -9,7 +9,7 @@ Sizes: P particles, n cells, G genes, T perturbations, L latent dimensions, H hi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,33 @@ from sams_core.models.config import ModelConfig
 from sams_core.models.networks import GaussianHead, ResidualMLP
 
 EMBEDDING_SCALE_FLOOR = 1e-4
+N_QUANTILES = 101
+
+
+@dataclass(frozen=True)
+class DataStatistics:
+    """What the model reads off the training cells before the first step.
+
+    Attributes
+    ----------
+    log_mean, log_scale : (G,) tensors
+        Mean and standard deviation of ``log(x + 1)``; a gene never seen has scale 1.
+    proportions : (G,) tensor
+        Share of each gene in all counts.
+    cells_per_perturbation : (T,) tensor
+        Training cells that carry each perturbation: the plate sizes of E and M.
+    n_training_cells : scalar tensor
+        Training cells in all.
+    library_size_quantiles : (101,) tensor
+        Percentiles 0 to 100 of the training cells' total counts.
+    """
+
+    log_mean: Tensor
+    log_scale: Tensor
+    proportions: Tensor
+    cells_per_perturbation: Tensor
+    n_training_cells: Tensor
+    library_size_quantiles: Tensor
 
 
 @dataclass(frozen=True)
@@ -81,6 +108,8 @@ class SAMSVAEModule(nn.Module):
     log_mean: Tensor
     log_scale: Tensor
     cells_per_perturbation: Tensor
+    n_training_cells: Tensor
+    library_size_quantiles: Tensor
 
     def __init__(
         self, config: ModelConfig, n_genes: int, n_perturbations: int, n_batches: int = 0
@@ -109,36 +138,26 @@ class SAMSVAEModule(nn.Module):
         self.basal_encoder = ResidualMLP(n_genes + n_offset, H, config.n_layers)
         self.basal_head = GaussianHead(H, L)
         if n_batches > 1:
-            self.decoder_batch = nn.Embedding(n_batches, H)
-            self.encoder_batch = nn.Embedding(n_batches, H)
+            self.decoder_batch = nn.Embedding.from_pretrained(torch.zeros(n_batches, H), False)
+            self.encoder_batch = nn.Embedding.from_pretrained(torch.zeros(n_batches, H), False)
 
         self.register_buffer("log_mean", torch.zeros(n_genes))
         self.register_buffer("log_scale", torch.ones(n_genes))
         self.register_buffer("cells_per_perturbation", torch.ones(T))
+        self.register_buffer("n_training_cells", torch.ones(()))
+        self.register_buffer("library_size_quantiles", torch.ones(N_QUANTILES))
 
-    def initialise(
-        self, log_mean: Tensor, log_scale: Tensor, proportions: Tensor, cells: Tensor
-    ) -> None:
+    def initialise(self, statistics: DataStatistics) -> None:
         """Set what is read off the training cells before the first step.
 
-        Parameters
-        ----------
-        log_mean, log_scale : (G,) tensors
-            Mean and standard deviation of ``log(x + 1)``; a gene never seen has scale 1.
-        proportions : (G,) tensor
-            Share of all counts; the decoder's bias starts there, so that training starts from
-            the average cell instead of from equal genes.
-        cells : (T,) tensor
-            Training cells that carry each perturbation: the plate sizes of E and M.
+        The decoder's bias starts at the log of each gene's share of all counts, so that training
+        starts from the average cell instead of from equal genes.
         """
-        self.log_mean.copy_(log_mean)
-        self.log_scale.copy_(log_scale)
-        self.cells_per_perturbation.copy_(cells)
         with torch.no_grad():
-            self.decoder_head.bias.copy_(proportions.clamp_min(1e-7).log())
-            if self.n_batches > 1:
-                self.decoder_batch.weight.zero_()
-                self.encoder_batch.weight.zero_()
+            for item in fields(statistics):
+                if item.name != "proportions":
+                    getattr(self, item.name).copy_(getattr(statistics, item.name))
+            self.decoder_head.bias.copy_(statistics.proportions.clamp_min(1e-7).log())
 
     def embedding_posterior(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``q(E | M)``.

@@ -18,7 +18,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_steps: int = Field(5000, ge=1, description="Optimiser steps.")
+    max_steps: int = Field(3000, ge=1, description="Optimiser steps.")
     batch_size: int = Field(512, ge=2, description="Cells in a minibatch.")
     n_particles: int = Field(2, ge=1, description="Monte Carlo particles a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate.")
@@ -26,6 +26,12 @@ class TrainingConfig(BaseModel):
         2e-2, gt=0, description="Adam's learning rate for the mask's log-odds."
     )
     weight_decay: float = Field(1e-6, ge=0, description="Adam's weight decay.")
+    decay_fraction: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Share of the steps, at the end, over which the learning rate falls to 0.",
+    )
     gradient_clip: float = Field(
         100.0, ge=0, description="Largest norm of a gradient step; 0 for no clipping."
     )
@@ -35,10 +41,10 @@ class TrainingConfig(BaseModel):
         "paper).",
     )
     mask_penalty_start: float = Field(
-        0.5, ge=0, description="Per-cell weight of the mask's KL divergence at the first step."
+        0.05, ge=0, description="Per-cell weight of the mask's KL divergence at the first step."
     )
     mask_penalty_end: float = Field(
-        0.05, ge=0, description="Per-cell weight of the mask's KL divergence after annealing."
+        0.005, ge=0, description="Per-cell weight of the mask's KL divergence after annealing."
     )
     mask_penalty_fraction: float = Field(
         0.5, ge=0, le=1, description="Share of the steps over which that weight anneals."

@@ -95,6 +95,8 @@ def load_fixture(folder: Path, name: str, dtype: torch.dtype = torch.float32) ->
         if key.startswith("state/") and (ours := our_name(key.removeprefix("state/")))
     }
     state["cells_per_perturbation"] = torch.as_tensor(arrays["in/D_obs_counts"])
+    for name in ("n_training_cells", "library_size_quantiles"):
+        state[name] = module.state_dict()[name]
     module.load_state_dict(state, strict=True)
     module.to(dtype)
     batch = Minibatch(

@@ -1,0 +1,374 @@
+"""The model as a user meets it: made from a screen, trained, read, saved and loaded."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from sams_core import __version__, checkpoint
+from sams_core.data.minibatches import sequential_batches
+from sams_core.data.screen import Screen
+from sams_core.data.splits import random_split
+from sams_core.errors import CheckpointError, ConfigError
+from sams_core.models import ModelConfig, SAMSVAEModule
+from sams_core.settings import validated
+from sams_core.storage import new_folder, write_json
+from sams_core.training import Hardware, TrainingConfig, data_statistics, fit
+
+FAMILY = "sams_vae"
+STATE = Path("training") / "state.safetensors"
+SOURCE = "source.json"
+POSTERIOR_DRAWS = 256
+
+
+class SAMSVAE:
+    """Sparse Additive Mechanism Shift VAE of a perturbation screen.
+
+    Parameters
+    ----------
+    screen
+        The cells, their counts and what was done to them.
+    split : (n,) array of "train", "val" or "test", optional
+        By default the screen's own split, or else a random one: a fifth of each condition's cells
+        for testing, a fifth of the rest for validation.
+    seed
+        Seed of the random split and of the initial weights, and of training unless it is given
+        another.
+    title, citation
+        What the app calls the checkpoint, and where its data come from.
+    **hyperparameters
+        Fields of :class:`sams_core.models.ModelConfig`.
+
+    Raises
+    ------
+    ConfigError
+        When a hyperparameter is unknown or out of range.
+    """
+
+    screen: Screen | None = None
+    split: np.ndarray
+    folder: Path | None
+    history: pd.DataFrame
+
+    def __init__(
+        self,
+        screen: Screen,
+        *,
+        split: np.ndarray | None = None,
+        seed: int = 0,
+        title: str | None = None,
+        citation: str | None = None,
+        **hyperparameters: Any,
+    ) -> None:
+        config = validated(ModelConfig, hyperparameters)
+        if split is None and screen.split is None:
+            split = random_split(screen, seed=seed)
+        training = TrainingConfig(seed=seed)
+        source = screen.source
+        self._setup(
+            checkpoint.CheckpointConfig(
+                format=checkpoint.FORMAT,
+                format_version=checkpoint.FORMAT_VERSION,
+                family=FAMILY,
+                title=title or (source.stem if source else "Untitled screen"),
+                simulated=screen.simulated,
+                citation=citation,
+                model=config,
+                training=training.model_dump(),
+                genes=list(screen.gene_names),
+                perturbations=list(screen.perturbation_names),
+                control=screen.control,
+                batches=None if screen.batch is None else list(screen.batch.categories),
+                data=checkpoint.DataRecord(
+                    file=source.name if source else None,
+                    fingerprint=screen.fingerprint(),
+                    n_cells=screen.n_cells,
+                    reader=screen.reader.model_dump(mode="json"),
+                ),
+                versions=_versions(),
+                seed=seed,
+            )
+        )
+        self.split = np.asarray(screen.split if split is None else split).astype(object)
+        self.screen = screen
+        self.module.initialise(data_statistics(screen, self.split))
+
+    def _setup(self, record: checkpoint.CheckpointConfig) -> None:
+        self.record = record
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(record.seed)
+            self.module = SAMSVAEModule(
+                record.model, len(record.genes), len(record.perturbations),
+                len(record.batches or []),
+            )  # fmt: skip
+        self.folder = None
+        self.history = pd.DataFrame()
+
+    @property
+    def config(self) -> ModelConfig:
+        """Hyperparameters of the model."""
+        return self.record.model
+
+    @property
+    def training_config(self) -> TrainingConfig:
+        """Settings that the model was, or would be, trained with."""
+        return TrainingConfig.model_validate(self.record.training)
+
+    @property
+    def gene_names(self) -> pd.Index:
+        """Names of the G genes."""
+        return pd.Index(self.record.genes)
+
+    @property
+    def perturbation_names(self) -> pd.Index:
+        """Names of the T perturbations."""
+        return pd.Index(self.record.perturbations)
+
+    @property
+    def control(self) -> str:
+        """Label of the control condition."""
+        return self.record.control
+
+    @property
+    def latent_names(self) -> list[str]:
+        """Names of the L latent dimensions: ``z0``, ``z1`` and so on."""
+        return [f"z{index}" for index in range(self.config.n_latent)]
+
+    @property
+    def library_sizes(self) -> np.ndarray:
+        """Percentiles 0 to 100 of the training cells' total counts: (101,)."""
+        return self.module.library_size_quantiles.cpu().numpy()
+
+    @property
+    def digest(self) -> str | None:
+        """Digest of the checkpoint that the model was loaded from or saved to, if any."""
+        return None if self.folder is None else checkpoint.checkpoint_digest(self.folder)
+
+    def train(
+        self,
+        *,
+        out: str | Path | None = None,
+        hardware: Hardware | None = None,
+        progress: bool | Console = True,
+        **settings: Any,
+    ) -> Self:
+        """Train the model; afterwards it carries the weights that did best on validation cells.
+
+        Parameters
+        ----------
+        out
+            Checkpoint folder to write while training goes on, so that it can be resumed.
+        hardware
+            Accelerator, devices and nodes; by default whatever is found.
+        progress
+            Whether, or on which console, to show progress.
+        **settings
+            Fields of :class:`sams_core.training.TrainingConfig`.
+
+        Raises
+        ------
+        ConfigError
+            When a setting is unknown or out of range.
+        CheckpointError
+            When ``out`` exists already.
+        TrainingError
+            When the split leaves nothing to train on, or the loss stops being a number.
+        """
+        self._require_screen()
+        training = validated(TrainingConfig, {"seed": self.record.seed, **settings})
+        self.record = self.record.model_copy(update={"training": training.model_dump()})
+        if out is not None:
+            self.save(out)
+        return self._fit(hardware, progress)
+
+    def resume(self, *, hardware: Hardware | None = None, progress: bool | Console = True) -> Self:
+        """Go on with an interrupted training, to the weights it would have reached.
+
+        The model must have been loaded from the run's folder with its screen.
+        """
+        self._require_screen()
+        if self.folder is None:
+            raise CheckpointError("Only a model loaded from its folder can resume training.")
+        if not self.unfinished:
+            return self
+        return self._fit(hardware, progress)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the folder holds a training that was interrupted."""
+        return self.folder is not None and (self.folder / STATE.parent).exists()
+
+    def _fit(self, hardware: Hardware | None, progress: bool | Console) -> Self:
+        assert self.screen is not None
+        kept: dict[str, Tensor] = {}
+
+        def keep(state: dict[str, Tensor]) -> None:
+            kept.update(state)
+            if self.folder is not None:
+                checkpoint.write_weights(self.folder, self.record, state)
+
+        state_path = None
+        if self.folder is not None:
+            state_path = self.folder / STATE
+            state_path.parent.mkdir(exist_ok=True)
+        console = Console() if progress is True else progress or None
+        self.history = fit(
+            self.module, self.screen, self.split, self.training_config,
+            save_weights=keep, folder=self.folder, state_path=state_path,
+            hardware=hardware, console=console,
+        )  # fmt: skip
+        if self.folder is not None:
+            kept = checkpoint.read_weights(self.folder, self.record)
+            shutil.rmtree(self.folder / STATE.parent)
+        self.module.cpu().load_state_dict(kept)
+        self.module.eval()
+        return self
+
+    def save(self, folder: str | Path) -> None:
+        """Write the checkpoint folder; it appears whole or not at all.
+
+        Raises
+        ------
+        CheckpointError
+            When the folder exists already.
+        """
+        folder = Path(folder)
+        with new_folder(folder) as temporary:
+            checkpoint.write_config(temporary, self.record)
+            checkpoint.write_weights(temporary, self.record, self.module.state_dict())
+            checkpoint.write_split(temporary, self.record, self.split)
+            if len(self.history):
+                self.history.to_csv(temporary / checkpoint.HISTORY, index=False)
+            if self.screen is not None and self.screen.source is not None:
+                source = {"screen": str(self.screen.source.resolve())}
+                write_json(temporary / SOURCE, source)
+        self.folder = folder
+
+    @classmethod
+    def load(cls, folder: str | Path, screen: Screen | None = None) -> Self:
+        """Read a checkpoint folder.
+
+        Parameters
+        ----------
+        folder
+            What :meth:`save` or training wrote.
+        screen
+            The screen it was trained on, where cells are to be read or training resumed.
+
+        Raises
+        ------
+        CheckpointError
+            When the folder is missing, damaged, foreign or of another version, or the screen is
+            not the one it was trained on.
+        """
+        folder = Path(folder)
+        record = checkpoint.read_config(folder)
+        if record.family != FAMILY:
+            raise CheckpointError(
+                f"{folder} holds a model of family {record.family!r}, which this version of "
+                "sams_core does not know: install the version that wrote it."
+            )
+        model = cls.__new__(cls)
+        model._setup(record)
+        state = checkpoint.read_weights(folder, record)
+        checkpoint.load_state(model.module, state, folder / checkpoint.WEIGHTS)
+        model.module.eval()
+        model.split = checkpoint.read_split(folder, record)
+        model.history = checkpoint.read_history(folder)
+        model.folder = folder
+        if screen is not None:
+            model.attach(screen)
+        return model
+
+    def attach(self, screen: Screen) -> None:
+        """Give a loaded model the screen it was trained on, checked by fingerprint."""
+        if screen.fingerprint() != self.record.data.fingerprint:
+            raise CheckpointError(
+                f"The screen ({screen.n_cells} cells, {screen.n_genes} genes) is not the one that "
+                f"this checkpoint was trained on ({self.record.data.file}, "
+                f"{self.record.data.n_cells} cells, {len(self.record.genes)} genes): give that "
+                "file, read with the same options."
+            )
+        self.screen = screen
+
+    def mask_probabilities(self) -> pd.DataFrame:
+        """Inclusion probability of each mask entry: T perturbations x L latent dimensions."""
+        return self._per_perturbation(self.module.mask_probabilities())
+
+    def embeddings(self) -> pd.DataFrame:
+        """Posterior mean of the embedding E, before masking: T x L, in basal sd."""
+        return self._per_perturbation(self._posterior_means()[0])
+
+    def effects(self) -> pd.DataFrame:
+        """Posterior mean of the latent shift E * M: T x L, in basal sd."""
+        return self._per_perturbation(self._posterior_means()[1])
+
+    @torch.no_grad()
+    def get_latent_representation(
+        self, screen: Screen | None = None, kind: Literal["basal", "full"] = "full"
+    ) -> np.ndarray:
+        """Posterior mean of each cell's latent state.
+
+        Parameters
+        ----------
+        screen
+            n cells; by default those the model was made with.
+        kind
+            ``"basal"`` for z_basal, the cell without its perturbation; ``"full"`` for z.
+
+        Returns
+        -------
+        (n, L) float32 array
+
+        Raises
+        ------
+        ConfigError
+            When ``kind`` is another word, or no screen is at hand.
+        """
+        if kind not in ("basal", "full"):
+            raise ConfigError(f"kind must be 'basal' or 'full', not {kind!r}.")
+        screen = screen or self._require_screen()
+        effect = self._posterior_means()[1]
+        parts = []
+        for batch in sequential_batches(screen, np.arange(screen.n_cells)):
+            shift = (batch.dosages @ effect)[None]
+            basal = self.module.encode(batch, shift)[0][0]
+            parts.append(basal if kind == "basal" else basal + shift[0])
+        return torch.cat(parts).numpy()
+
+    @torch.no_grad()
+    def _posterior_means(self) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(self.record.seed)
+        sample = self.module.sample_shift_parameters(POSTERIOR_DRAWS, generator)
+        loc = sample.embedding_loc.expand_as(sample.mask)
+        return loc.mean(0), (loc * sample.mask).mean(0)
+
+    def _per_perturbation(self, values: Tensor) -> pd.DataFrame:
+        return pd.DataFrame(
+            values.detach().cpu().numpy(), index=self.perturbation_names, columns=self.latent_names
+        )
+
+    def _require_screen(self) -> Screen:
+        if self.screen is None:
+            raise ConfigError(
+                "This model was loaded without cells: give the screen, as load(folder, screen=...)."
+            )
+        return self.screen
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "sams_core": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "lightning": version("lightning"),
+    }

@@ -1,0 +1,49 @@
+"""What a model reads off the training cells before the first step."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sams_core.data.screen import Screen
+from sams_core.models import DataStatistics
+from sams_core.models.sams_vae import N_QUANTILES
+
+
+def data_statistics(screen: Screen, split: np.ndarray) -> DataStatistics:
+    """Statistics of the training cells.
+
+    A gene that no training cell shows keeps scale 1 in the encoder's input, so that nothing is
+    divided by zero.
+
+    Parameters
+    ----------
+    screen
+        n cells.
+    split : (n,) array of "train", "val" or "test"
+    """
+    cells = np.flatnonzero(split == "train")
+    counts = screen.counts[cells]
+    logged = counts.astype(np.float64)
+    logged.data = np.log1p(logged.data)
+    mean = np.asarray(logged.mean(0)).ravel()
+    square = np.asarray(logged.multiply(logged).mean(0)).ravel()
+    n = max(len(cells), 2)
+    deviation = np.sqrt(np.maximum(square - mean**2, 0) * n / (n - 1))
+    deviation[deviation < 1e-6] = 1.0
+    totals = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
+    carriers = np.bincount(screen.dosages[cells].indices, minlength=screen.n_perturbations)
+    quantiles = np.quantile(screen.library_size[cells], np.linspace(0, 1, N_QUANTILES))
+    return DataStatistics(
+        log_mean=_tensor(mean),
+        log_scale=_tensor(deviation),
+        proportions=_tensor(totals / totals.sum()),
+        cells_per_perturbation=_tensor(carriers),
+        n_training_cells=torch.tensor(float(len(cells))),
+        library_size_quantiles=_tensor(quantiles),
+    )
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -1,0 +1,72 @@
+"""The objective on held-out cells, for choosing which weights to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from sams_core.models import Minibatch, SAMSVAEModule
+from sams_core.training.config import TrainingConfig
+from sams_core.training.objective import mask_kl_weights
+from sams_core.training.state import step_generator
+
+VALIDATION_SEED = 104_729
+
+
+@torch.no_grad()
+def validation_terms(
+    module: SAMSVAEModule, batches: Sequence[Minibatch], config: TrainingConfig, penalty: float
+) -> dict[str, float]:
+    """Mean terms of the ELBO over held-out cells, per cell in nats.
+
+    The plated terms of E and M are spread over the *training* cells, as in training, so that a
+    small validation split does not over-weigh them; the draws are the same at every call, so that
+    differences between calls are differences between weights.
+
+    Parameters
+    ----------
+    module
+        The model.
+    batches
+        The held-out cells.
+    config
+        Settings of the objective.
+    penalty
+        Per-cell weight of the mask's KL divergence in ``objective``.
+
+    Returns
+    -------
+    dict
+        ``objective`` (with the weighted mask term; larger is better), ``elbo`` (weight 1),
+        ``log_likelihood``, ``kl_z_basal``, ``kl_mask``, ``kl_embedding``.
+    """
+    cells = module.cells_per_perturbation
+    device = cells.device
+    log_likelihood = z_basal = 0.0
+    plated = torch.zeros(2, cells.shape[0], device=device)
+    n_cells = sum(len(batch) for batch in batches)
+    n_training = max(float(module.n_training_cells), 1.0)
+    for index, batch in enumerate(batches):
+        generator = step_generator(VALIDATION_SEED, index, device)
+        terms = module.elbo_terms(
+            batch.to(device), config.n_particles, exact=config.objective == "exact",
+            generator=generator,
+        )  # fmt: skip
+        log_likelihood += float(terms.log_likelihood.mean(0).sum())
+        z_basal += float(terms.z_basal.mean(0).sum())
+        plated += torch.stack([terms.mask.mean(0), terms.embedding.mean(0)]) * (
+            len(batch) / n_cells
+        )
+    plated = plated * (cells > 0) / n_training
+    mask, embedding = float(plated[0].sum()), float(plated[1].sum())
+    elbo = (log_likelihood + z_basal) / n_cells + mask + embedding
+    extra = float((plated[0] * (mask_kl_weights(module, penalty) - 1)).sum())
+    return {
+        "objective": elbo + extra,
+        "elbo": elbo,
+        "log_likelihood": log_likelihood / n_cells,
+        "kl_z_basal": -z_basal / n_cells,
+        "kl_mask": -mask,
+        "kl_embedding": -embedding,
+    }
