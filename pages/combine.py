@@ -1,1 +1,165 @@
-"""Placeholder until the page is written."""
+"""What two or more perturbations would do together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from sams_core import explorer
+from sams_core.analysis import combination_tables, effect_tables
+from sams_core.errors import SamsError
+from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.figures import combine, effects
+
+AT_MOST = 6
+SORTS = {words: column for column, words in combine.SORTS.items()}
+
+
+@st.cache_data(max_entries=128, show_spinner="Predicting the combination…")
+def predict(cache_key: str, chosen: tuple[str, ...], _model: Any) -> pd.DataFrame:
+    """Predict a combination; kept for everybody who asks the same of the same checkpoint."""
+    from sams_core.analysis.combinations import predict_combination
+
+    return predict_combination(_model, chosen).table
+
+
+@st.fragment
+def combination() -> None:
+    """Choose perturbations and show what is expected of them together."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        links.tell("combine", names)
+        chosen = st.multiselect(
+            "Perturbations to combine",
+            names,
+            default=combination_tables.default_combination(table),
+            key="combine",
+            bind="query-params",
+            max_selections=AT_MOST,
+            width=440,
+            help=f"Two to {AT_MOST}. It opens on the measured combination with the most cells, or "
+            "else on the two strongest perturbations.",
+        )
+        sort = controls.pick(
+            "Genes with the",
+            list(SORTS),
+            key="combine_genes",
+            help="Which genes the first figure lists.",
+        )
+        choice = controls.pick_cells("combine_cells")
+    if len(chosen) < 2:
+        st.info(
+            "Choose at least two perturbations to see what they would do together. What one does "
+            "alone is on the Effects page.",
+            icon=":material/add_circle:",
+        )
+        return
+    try:
+        prediction = predict(run.cache_key, tuple(sorted(chosen, key=names.index)), run.model())
+    except SamsError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    condition = combination_tables.measured_condition(table, chosen)
+    provenance(chosen, condition)
+    cells: effect_tables.Cells = "all"
+    if condition is not None:
+        cells = effect_tables.resolve_cells(table, condition, choice)
+    shown = combination_tables.add_measurement(prediction, table, condition, cells=cells)
+    compare(shown, chosen, condition, SORTS[sort], effect_tables.CELL_WORDS[cells])
+
+
+def provenance(chosen: list[str], condition: str | None) -> None:
+    """Say what the prediction rests on: training cells, and whether it was ever measured."""
+    trained = run.masks().obs["n_cells_train"].astype(int)
+    with st.container(horizontal=True, gap="small"):
+        if condition is None:
+            st.badge("not measured in this screen", icon=":material/help:", color="orange")
+        else:
+            row = table.obs.loc[condition]
+            st.badge(
+                f"measured in {int(row['n_cells']):,} cells, {int(row['n_cells_test']):,} held out",
+                icon=":material/check:",
+                color="green",
+            )
+        seen = condition is not None and bool(table.obs.loc[condition, "seen_in_training"])
+        st.badge(
+            f"combination {'' if seen else 'never '}seen in training",
+            color="blue" if seen else "orange",
+            help="Whether the model was trained on cells that carry all of these together.",
+        )
+        for name in chosen:
+            st.badge(f"{name}: {trained.get(name, 0):,} training cells", color="gray")
+
+
+def compare(
+    shown: pd.DataFrame, chosen: list[str], condition: str | None, sort: str, words: str
+) -> None:
+    """Show the singles, their sum, the prediction and the measurement, gene by gene."""
+    finding = combination_tables.describe_interaction(shown)
+    name = "+".join(chosen)
+    st.markdown(f"**{finding}**")
+    st.caption(
+        "In the model's latent space the shifts of the perturbations add up by construction. A "
+        "deviation from the sum comes only from how latent positions turn into expression: the "
+        "decoder is not linear, and each gene's expression is a share of the cell's library."
+    )
+    explorer.show_figure(
+        combine.combination_dots(shown, chosen, sort=sort),
+        key="combination_dots",
+        alt=f"{name}: {finding}",
+        name=f"{name}_genes",
+    )
+    st.caption(
+        "Bars are one standard deviation: of what the model has learned (its posterior) for "
+        "predictions, of the mean over cells for measurements."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Prediction against the sum", anchor=False)
+        explorer.show_figure(
+            combine.interaction_scatter(shown),
+            key="interaction_scatter",
+            alt=finding,
+            name=f"{name}_interaction",
+        )
+    with right:
+        if condition is not None:
+            measurement(shown, condition, words)
+    with st.expander("All genes as a table", icon=":material/table:"):
+        explorer.show_table(
+            shown,
+            key="combine_table",
+            name=f"{name}_prediction",
+            column_config=dict.fromkeys(shown.columns, st.column_config.NumberColumn(format="%.3f"))
+            | {"fdr": st.column_config.NumberColumn("FDR", format="%.2g", help=GLOSSARY["FDR"])},
+        )
+
+
+def measurement(shown: pd.DataFrame, condition: str, words: str) -> None:
+    """Hold the prediction against the measured combination."""
+    finding = combination_tables.describe_measurement(shown, table.obs.loc[condition], words)
+    st.subheader("Prediction against the measurement", anchor=False)
+    explorer.show_figure(
+        effects.effect_scatter(
+            combination_tables.as_effects(shown),
+            x_title=f"Measured in {words}",
+            y_title="Model's prediction",
+            height=560,
+        ),
+        key="combination_measured",
+        alt=finding,
+        name=f"{condition}_measured",
+    )
+    st.markdown(finding)
+
+
+run = explorer.current_run()
+explorer.page_header(
+    "Combine",
+    "What would these perturbations do together? The model's prediction beside what each does "
+    "alone, their sum, and the measurement where there is one.",
+)
+table = run.effects()
+names = [str(name) for name in run.config["perturbations"]]
+combination()

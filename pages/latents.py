@@ -1,1 +1,171 @@
-"""Placeholder until the page is written."""
+"""Maps of cells and of perturbations in the model's latent space."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from sams_core import explorer
+from sams_core.analysis import latent_tables
+from sams_core.analysis.mask_tables import annotation_columns
+from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.figures import latents
+
+VIEWS = ["Cells", "Perturbations"]
+MAP_NUMBERS = {
+    "open latents": "n_open",
+    "significant genes": "n_significant",
+    "cells measured": "n_cells",
+}
+
+run = explorer.current_run()
+explorer.page_header(
+    "Latents",
+    "Where do cells go? The model splits each cell into a basal part, the cell without its "
+    "perturbation, and the shift that the perturbation adds.",
+)
+cells, masks = run.cells(), run.masks()
+control = str(run.config["control"])
+conditions = cells.obs["condition"].astype(str)
+
+
+@st.fragment
+def cell_maps() -> None:
+    """Draw the cells on the basal and on the full map."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choices = {c.replace("_", " "): c for c in latent_tables.colour_choices(cells, masks)}
+        colour = controls.pick(
+            "Colour cells by",
+            list(choices),
+            key="colour",
+            help="The perturbation or its pathway, any annotation of the cells, or the cell's "
+            "position along one latent dimension.",
+        )
+        names = [str(name) for name in cells.obs["split"].unique()]
+        splits = st.pills(
+            "Cells",
+            names,
+            selection_mode="multi",
+            default=names,
+            key="splits",
+            bind="query-params",
+            help="Cells the model was trained on, validated on, or tested on (never seen).",
+        )
+        keep = cells.obs["split"].isin(splits).to_numpy()
+        draw = by_latent if choices[colour] == latent_tables.LATENT else by_annotation
+        fig, finding = draw(choices[colour], keep)
+    explorer.show_figure(fig, key="cell_maps", alt=finding, name=f"cells_by_{colour}")
+    total = int(cells.uns.get("n_cells_total", cells.n_obs))
+    sample = f", a sample of the screen's {total:,}" if total > cells.n_obs else ""
+    st.caption(f"{finding} {keep.sum():,} of {cells.n_obs:,} cells shown{sample}.")
+    st.markdown(
+        "**Basal** is what the model takes each cell to be without its perturbation. A good basal "
+        "map mixes the perturbations: whatever still sets them apart there is not explained by the "
+        "masks. **Full** adds the perturbation's shift: perturbations with a strong effect move "
+        "away from the controls. On a map, near is alike; how far apart two groups lie says little."
+    )
+
+
+def by_latent(_: str, keep: np.ndarray) -> tuple[go.Figure, str]:
+    """Colour cells by one latent dimension, before and after the perturbation's shift."""
+    names = [str(name) for name in masks.var_names]
+    used = [name for name, is_used in zip(names, masks.var["used"], strict=True) if is_used]
+    latent = controls.pick(
+        "Latent dimension",
+        used + [name for name in names if name not in used],
+        key="latent",
+        help="Those that a perturbation shifts come first. " + GLOSSARY["latent dimension"],
+    )
+    at = names.index(latent)
+    basal, full = (np.asarray(cells.obsm[key])[keep, at] for key in ("z_basal", "z"))
+    fig = latents.cells_by_number(
+        *positions(keep), (basal, full), conditions[keep], title=latent, centred=True
+    )
+    number = int(masks.var["n_open"].iloc[at])
+    return fig, f"Latent dimension {latent}, shifted by {number:,} perturbations."
+
+
+def by_annotation(choice: str, keep: np.ndarray) -> tuple[go.Figure, str]:
+    """Colour cells by a number or a category; categories can be highlighted."""
+    values = latent_tables.cell_values(cells, masks, choice, control=control)
+    title = choice.replace("_", " ")
+    if latent_tables.is_number(values):
+        number = values.to_numpy(float)[keep]
+        fig = latents.cells_by_number(
+            *positions(keep), (number, number), conditions[keep], title=title
+        )
+        return fig, f"Cells coloured by {title}."
+    order = latent_tables.category_order(values, masks, choice)
+    options = [category for category in order if category != control]
+    key = f"highlight_{choice}"
+    links.tell(key, options)
+    highlight = st.multiselect(
+        "Highlight",
+        options,
+        key=key,
+        bind="query-params",
+        width=420,
+        default=options[:4] if choice == latent_tables.PERTURBATION else [],
+        help="Shown in colour against all other cells in grey; controls are always shown. Leave "
+        f"empty to colour all, at most {latents.MAX_CATEGORIES} at a time.",
+    )
+    shown: pd.Series = values[keep].rename(title)
+    fig = latents.cells_by_category(
+        *positions(keep), shown, control=control, highlight=highlight, order=order
+    )
+    what = ", ".join(highlight) or f"all by {title}"
+    return fig, f"Cells on the basal and the full map: {what}."
+
+
+def positions(keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Look up where the chosen cells lie on the basal and on the full map."""
+    return np.asarray(cells.obsm["X_umap_basal"])[keep], np.asarray(cells.obsm["X_umap"])[keep]
+
+
+@st.fragment
+def perturbation_map() -> None:
+    """Draw perturbations by the likeness of their latent effects."""
+    table = latent_tables.perturbation_table(masks)
+    groups = {c.replace("_", " "): c for c in annotation_columns(masks)}
+    choices = groups | MAP_NUMBERS
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        colour = controls.pick(
+            "Colour perturbations by",
+            list(choices),
+            key="map_colour",
+            help="A pathway or other annotation, or a count.",
+        )
+        n_labels = st.slider(
+            "Names shown",
+            0,
+            100,
+            40,
+            10,
+            key="map_labels",
+            bind="query-params",
+            width=220,
+            help="As many as fit, perturbations with most significant genes first.",
+        )
+    finding = f"{len(table):,} perturbations, placed by their average shift in latent space."
+    explorer.show_figure(
+        latents.perturbation_map(table, colour=choices[colour], n_labels=n_labels),
+        key="perturbation_map",
+        alt=finding,
+        name="perturbation_map",
+    )
+    st.caption(
+        f"{finding} Perturbations that lie together shift the same latent dimensions by similar "
+        "amounts; larger points were measured in more cells. Perturbations without an effect "
+        "gather in one place."
+    )
+    with st.expander("All perturbations as a table", icon=":material/table:"):
+        explorer.show_table(table, key="map_table", name="perturbation_map")
+
+
+tabs = st.tabs(VIEWS, key="latents_view", bind="query-params", on_change="rerun")
+for tab, draw_tab in zip(tabs, (cell_maps, perturbation_map), strict=True):
+    if tab.open:
+        with tab:
+            draw_tab()

@@ -1,0 +1,108 @@
+"""Tables behind the latents page: what cells and perturbations can be coloured by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sams_core.analysis.mask_tables import annotation_columns, open_entries
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+PERTURBATION = "perturbation"
+LATENT = "latent dimension"
+SEVERAL = "more than one"
+OPEN_THRESHOLD = 0.5
+
+_SHOWN = ("condition", PERTURBATION, LATENT)
+_FEW = 10
+
+
+def colour_choices(cells: AnnData, masks: AnnData) -> list[str]:
+    """List what cells can be coloured by: perturbation, its annotations, cell columns, a latent."""
+    annotations = [column for column in annotation_columns(masks) if column not in cells.obs]
+    columns = [str(column) for column in cells.obs.columns if column not in _SHOWN]
+    return [PERTURBATION, *annotations, *columns, LATENT]
+
+
+def is_number(values: pd.Series) -> bool:
+    """Whether to show values on a scale rather than as categories."""
+    return bool(
+        pd.api.types.is_numeric_dtype(values)
+        and not pd.api.types.is_bool_dtype(values)
+        and values.nunique() > _FEW
+    )
+
+
+def cell_values(cells: AnnData, masks: AnnData, choice: str, *, control: str) -> pd.Series:
+    """One value a cell for a choice of `colour_choices` other than `LATENT`.
+
+    A perturbation's annotation is handed to its cells: control cells get ``control``, and cells
+    with perturbations of different annotation get `SEVERAL`.
+    """
+    conditions = cells.obs["condition"].astype(str)
+    if choice == PERTURBATION:
+        return conditions
+    if choice in cells.obs:
+        values = cells.obs[choice]
+        return values if is_number(values) else _as_text(values)
+    groups = masks.obs[choice].astype(object).to_dict()
+    return conditions.map(
+        {c: _shared_group(c, groups, control) for c in conditions.unique()}
+    ).rename(choice)
+
+
+def category_order(values: pd.Series, masks: AnnData, choice: str) -> list[str]:
+    """Order the categories of ``values``: perturbations by strength, all else by frequency.
+
+    A perturbation's strength is its number of significant genes; combinations come after singles.
+    """
+    frequent = [str(category) for category in values.value_counts().index]
+    if choice != PERTURBATION:
+        return frequent
+    strength = masks.obs["n_significant"].astype(int).to_dict()
+    return sorted(frequent, key=lambda name: -strength.get(name, -1))
+
+
+def perturbation_table(masks: AnnData) -> pd.DataFrame:
+    """Lay out the map of perturbations, one row each.
+
+    Returns
+    -------
+    DataFrame: ``x``, ``y``, ``n_cells``, ``n_significant``, ``n_open`` (latent dimensions with an
+    inclusion probability above one half), ``open_latents`` (their names), and the annotations.
+    """
+    is_open = open_entries(masks, OPEN_THRESHOLD)
+    position = np.asarray(masks.obsm["X_umap"], dtype=float)
+    names = np.asarray(masks.var_names.astype(str))
+    table = pd.DataFrame(
+        {
+            "x": position[:, 0],
+            "y": position[:, 1],
+            "n_cells": masks.obs["n_cells"].to_numpy(int),
+            "n_significant": masks.obs["n_significant"].to_numpy(int),
+            "n_open": is_open.sum(1),
+            "open_latents": [", ".join(names[row]) or "none" for row in is_open],
+        },
+        index=pd.Index(masks.obs_names.astype(str), name="perturbation"),
+    )
+    for column in annotation_columns(masks):
+        table[column] = masks.obs[column].astype(object).to_numpy()
+    return table
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    text = values.astype(object)
+    return text.map(str).where(values.notna().to_numpy(), None)
+
+
+def _shared_group(condition: str, groups: dict[str, object], control: str) -> object:
+    if condition == control:
+        return control
+    parts = {groups[part] for part in condition.split("+") if part in groups}
+    if len(parts) > 1:
+        return SEVERAL
+    return parts.pop() if parts else None

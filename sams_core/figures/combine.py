@@ -1,0 +1,158 @@
+"""Figures of the combine page: singles, their sum, the prediction, the measurement."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from sams_core.analysis.combination_tables import NEGLIGIBLE, detectable
+from sams_core.figures.effects import (
+    QUIET,
+    UNIT,
+    add_identity,
+    common_limits,
+    name_strongest,
+    note,
+    square,
+)
+from sams_core.figures.style import (
+    BROWN,
+    DATA,
+    GOLD,
+    GREEN,
+    GREY,
+    LINE,
+    MODEL,
+    PURPLE,
+    SKY,
+    apply_style,
+)
+
+SORTS = {
+    "predicted": "Largest predicted shift",
+    "interaction": "Largest deviation from the sum",
+    "measured": "Largest measured shift",
+}
+_SCATTER_HOVER = [
+    "predicted_sd",
+    "additive_sd",
+    "interaction",
+    "interaction_lower",
+    "interaction_upper",
+]
+_SINGLES = (
+    ("triangle-right-open", GOLD),
+    ("triangle-left-open", SKY),
+    ("square-open", BROWN),
+    ("pentagon-open", GREY),
+)
+
+
+def combination_dots(
+    table: pd.DataFrame, singles: Sequence[str], *, sort: str = "predicted", limit: int = 20
+) -> go.Figure:
+    """Top genes of a combination: each single, their sum, the prediction and the measurement.
+
+    Parameters
+    ----------
+    table
+        From `sams_core.analysis.combination_tables.add_measurement`.
+    singles
+        Columns of the single perturbations.
+    sort
+        Column whose largest absolute values choose the genes (a key of `SORTS`).
+    """
+    column = sort if sort in table else "predicted"
+    strength = table[column].abs().dropna().sort_values(ascending=False, kind="stable")
+    top = table.loc[strength.index[:limit]]
+    top = top.loc[top["predicted"].sort_values(kind="stable").index]
+    fig = go.Figure()
+    if top.empty:
+        return note(fig, "No gene to show.")
+    for single, (symbol, colour) in zip(singles, itertools.cycle(_SINGLES), strict=False):
+        _add_dots(fig, top, single, f"{single} alone", symbol, colour, f"{single}_sd", size=10)
+    _add_dots(
+        fig, top, "additive", "sum of singles", "diamond-open", PURPLE, "additive_sd", size=12
+    )
+    _add_dots(fig, top, "predicted", "model's prediction", "circle", MODEL, "predicted_sd", size=11)
+    if "measured" in top:
+        _add_dots(fig, top, "measured", "measured", "x", DATA, "measured_se", size=10)
+    fig.add_vline(x=0, line={"color": LINE, "width": 1})
+    apply_style(fig, height=120 + 26 * len(top))
+    fig.update_xaxes(title=f"Shift from control ({UNIT})")
+    fig.update_yaxes(categoryorder="array", categoryarray=list(top.index))
+    return fig
+
+
+def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int = 560) -> go.Figure:
+    """Predicted shift against the sum of the singles' shifts, one point a gene."""
+    fig = go.Figure()
+    shown = table[np.isfinite(table["additive"]) & np.isfinite(table["predicted"])]
+    if shown.empty:
+        return note(fig, "No gene to show.")
+    limits = common_limits(shown["additive"], shown["predicted"])
+    add_identity(fig, limits, "prediction = sum")
+    beyond = detectable(shown)
+    for name, chosen, colour, symbol in (
+        ("within uncertainty of the sum", ~beyond, QUIET, "circle"),
+        (f"beyond it, by {NEGLIGIBLE} or more", beyond, GREEN, "diamond"),
+    ):
+        part = shown[chosen]
+        fig.add_scattergl(
+            x=part["additive"],
+            y=part["predicted"],
+            mode="markers",
+            text=part.index,
+            name=f"{name}: {len(part):,}",
+            customdata=part[_SCATTER_HOVER].to_numpy(),
+            marker={"color": colour, "symbol": symbol, "size": 6 if colour == QUIET else 9},
+            hovertemplate=(
+                "<b>%{text}</b><br>prediction %{y:+.3f} ± %{customdata[0]:.3f}<br>"
+                "sum of singles %{x:+.3f} ± %{customdata[1]:.3f}<br>"
+                "deviation %{customdata[2]:+.3f}<br>"
+                "90 % interval %{customdata[3]:+.3f} to %{customdata[4]:+.3f}<extra></extra>"
+            ),
+        )
+    name_strongest(fig, shown["additive"], shown["predicted"], limits, n_labels)
+    return square(
+        fig, limits, f"Sum of the singles ({UNIT})", f"Model's prediction ({UNIT})", height=height
+    )
+
+
+def _add_dots(
+    fig: go.Figure,
+    top: pd.DataFrame,
+    column: str,
+    name: str,
+    symbol: str,
+    colour: str,
+    error: str,
+    *,
+    size: int,
+) -> None:
+    fig.add_scatter(
+        x=top[column],
+        y=top.index,
+        mode="markers",
+        name=name,
+        marker={
+            "symbol": symbol,
+            "color": colour,
+            "size": size,
+            "line": {"width": 2, "color": colour},
+        },
+        error_x={
+            "type": "data",
+            "array": top[error],
+            "width": 0,
+            "thickness": 1.5,
+            "color": colour,
+        },
+        hovertemplate=(
+            f"<b>%{{y}}</b><br>{name} %{{x:+.3f}} ± %{{error_x.array:.3f}}<extra></extra>"
+        ),
+    )
