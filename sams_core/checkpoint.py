@@ -224,7 +224,7 @@ def read_history(folder: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame()
     try:
-        history = pd.read_csv(path)
+        history = pd.read_csv(path, float_precision="round_trip")
     except (ValueError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a readable CSV file: restore or delete it."

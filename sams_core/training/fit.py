@@ -17,7 +17,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from rich.console import Console
 from torch import Tensor
 
-from sams_core.checkpoint import HISTORY
+from sams_core.checkpoint import read_history
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.errors import TrainingError
@@ -170,9 +170,9 @@ def _validation_batches(
 
 
 def _history_until(folder: Path | None, resume: Path | None) -> pd.DataFrame | None:
-    if folder is None or resume is None or not (folder / HISTORY).exists():
+    if folder is None or resume is None:
         return None
-    history = pd.read_csv(folder / HISTORY)
+    history = read_history(folder)
     return history[history["step"] <= int(read_metadata(resume)["step"])]
 
 
