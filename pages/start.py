@@ -2,7 +2,194 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from sams_core import explorer
+from sams_core.explorer import GLOSSARY, card
+from sams_core.figures.quality import quality_bars
+from sams_core.figures.training import training_curves
+
+NEXT = {
+    "pages/masks.py": (
+        "Masks",
+        ":material/grid_on:",
+        "Which mechanisms do these perturbations share?",
+        "Perturbations that shift the same latent dimensions, by pathway.",
+    ),
+    "pages/effects.py": (
+        "Effects",
+        ":material/compare_arrows:",
+        "Does the model believe what the data say?",
+        "Predicted and measured effect on every gene; who moves a gene.",
+    ),
+    "pages/latents.py": (
+        "Latents",
+        ":material/scatter_plot:",
+        "Where do cells go?",
+        "Maps of cells with and without their perturbation's shift.",
+    ),
+    "pages/combine.py": (
+        "Combine",
+        ":material/add_circle:",
+        "What would these do together?",
+        "Predicted shift of two or more perturbations, and the measurement.",
+    ),
+}
+
+
+def contents() -> None:
+    """Say what is loaded, in numbers."""
+    counts = run.effects().obs["n_perturbations"]
+    doubles = int((counts > 1).sum())
+    splits = metrics["splits"]
+    with st.grid(5, min_column_width=130):
+        st.metric(
+            "Cells",
+            metrics["n_cells"],
+            format="localized",
+            border=True,
+            help="Cells of the screen, control cells included.",
+        )
+        st.metric(
+            "Genes",
+            metrics["n_genes"],
+            format="localized",
+            border=True,
+            help="Genes whose counts the model reads and predicts.",
+        )
+        st.metric(
+            "Perturbations",
+            metrics["n_perturbations"],
+            format="localized",
+            border=True,
+            help=GLOSSARY["perturbation"],
+        )
+        st.metric(
+            "Combinations",
+            doubles,
+            format="localized",
+            border=True,
+            help="Conditions in which cells received more than one perturbation.",
+        )
+        st.metric(
+            "Held-out cells",
+            splits.get("test", 0),
+            format="localized",
+            border=True,
+            help=f"{GLOSSARY['held-out cells']} Trained on {splits.get('train', 0):,} cells; "
+            f"{splits.get('val', 0):,} more decided when to stop.",
+        )
+
+
+def quality(score: str, title: str, term: str) -> None:
+    """Compare model, baselines and ceiling for one score."""
+    sentence = card.quality_sentence(metrics, score)
+    heldout = metrics["heldout_ate"]
+    shown = card.scores(metrics, score)
+    st.markdown(f"**{title}**", help=GLOSSARY[term])
+    st.markdown(sentence)
+    explorer.show_figure(
+        quality_bars(shown, heldout.get(score.replace("pearson", "ceiling"))),
+        key=f"start_{score}",
+        alt=sentence.replace("**", ""),
+        name=f"{run.name}_{score}",
+    )
+
+
+def model_quality() -> None:
+    """Hold the model against the ceiling, the baselines and, if simulated, the truth."""
+    st.subheader(
+        "How far to trust it",
+        anchor=False,
+        help="Effects that the model predicts, correlated with those measured in cells that it "
+        "never saw.",
+    )
+    if (truth := metrics.get("truth")) is not None:
+        st.markdown(
+            f"The screen was **simulated**, so the true mask is known: the model's mask recovers "
+            f"it with F1 **{truth['f1']:.2f}** (precision {truth['precision']:.2f}, recall "
+            f"{truth['recall']:.2f}).",
+            help=GLOSSARY["F1"],
+        )
+    left, right = st.columns(2, gap="large")
+    with left:
+        quality("pearson", "All genes", "Pearson")
+    with right:
+        quality("pearson_top20", "Top 20 genes of each perturbation", "top 20")
+    undefined = [
+        f"“{label}” ({card.BASELINE_WORDS[name]})"
+        for name, label in card.BASELINES.items()
+        if (metrics["heldout_ate"]["baselines"].get(name) or {}).get("pearson") is None
+    ]
+    st.caption(
+        "The ceiling is how well effects measured in training cells predict those measured in "
+        "held-out cells: noise in the data keeps any model from doing much better."
+        + (f" {' and '.join(undefined)} predicts the same for every gene or condition, so its "
+           "correlation is undefined." if undefined else "")
+    )  # fmt: skip
+
+
+@st.fragment
+def training() -> None:
+    """Draw the training curves."""
+    history = run.history()
+    st.subheader("How it was trained", anchor=False, help=GLOSSARY["ELBO"])
+    if history.empty:
+        st.info("This checkpoint came without training curves.", icon=":material/show_chart:")
+        return
+    share = metrics["share_open"]
+    st.markdown(
+        f"Training ended with **{share:.1%}** of mask entries open, in "
+        f"**{metrics['n_latents_used']}** of {run.config['model'].get('n_latent', '?')} latent "
+        "dimensions.",
+        help=GLOSSARY["open"],
+    )
+    explorer.show_figure(
+        training_curves(history),
+        key="start_training",
+        alt=f"Training curves: the ELBO rises and levels off; {share:.1%} of mask entries stay "
+        "open.",
+        name=f"{run.name}_training",
+    )
+
+
+def onward() -> None:
+    """Link to the other pages by the question that each answers."""
+    st.subheader("Where to go next", anchor=False)
+    with st.grid(4, min_column_width=170):
+        for page, (name, icon, question, words) in NEXT.items():
+            with st.container(border=True, height="stretch"):
+                st.page_link(page, label=f"**{name}**", icon=icon)
+                st.markdown(question)
+                st.caption(words)
+
+
+def about() -> None:
+    """Show the model card and how to read the explorer."""
+    st.subheader("Model card", anchor=False)
+    st.table(
+        card.model_card(run).set_index("What"),
+        border="horizontal",
+        width="content",
+        alt="Model card: what the model is and how it was made",
+    )
+    with st.expander("How to read this explorer", icon=":material/menu_book:"):
+        st.markdown(
+            "The model describes every cell by a few **latent dimensions**. A cell has a "
+            "**basal** state of its own; each perturbation adds a **shift** to a few dimensions "
+            "and leaves the others alone. Which ones it shifts is its **mask**; perturbations "
+            "with the same mask act through the same mechanism.\n\n"
+            + "\n".join(f"- **{term}**: {words}" for term, words in GLOSSARY.items())
+        )
+
 
 run = explorer.current_run()
-explorer.page_header("Start", "What is loaded and how far to trust it.")
+metrics = run.metrics()
+explorer.page_header("Start", "What is loaded, and how far to trust it.")
+if run.config.get("citation"):
+    st.caption(f"Data: {run.config['citation']}")
+contents()
+model_quality()
+onward()
+training()
+about()

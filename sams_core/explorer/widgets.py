@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
 from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, current_run
 
@@ -23,9 +24,8 @@ def page_header(title: str, lead: str) -> None:
         One sentence: the question that the page answers.
     """
     run = current_run()
-    st.title(title, anchor=False)
-    st.markdown(lead)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(title, anchor=False, width="content")
         st.badge(run.title, icon=":material/science:", color="primary")
         if run.simulated:
             st.badge(
@@ -35,6 +35,7 @@ def page_header(title: str, lead: str) -> None:
                 help="These cells were made by a computer from a known truth; they are not "
                 "measurements.",
             )
+    st.markdown(lead)
 
 
 def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
@@ -51,6 +52,7 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
     name
         File name, without ending, of the image that the camera button saves.
     """
+    _ink(fig)
     kind = str(st.session_state.get(IMAGE_KEY) or IMAGE_FORMATS[0]).lower()
     st.plotly_chart(
         fig,
@@ -61,6 +63,18 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
             "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
             "toImageButtonOptions": {"format": kind, "filename": file_stem(name), "scale": 3},
         },
+    )
+
+
+def _ink(fig: go.Figure) -> None:
+    """Write text in the page's strongest grey; Streamlit's own is too faint for small type."""
+    text = {"color": INK}
+    fig.update_layout(font=text, legend_font=text)
+    fig.update_xaxes(tickfont=text, title_font=text)
+    fig.update_yaxes(tickfont=text, title_font=text)
+    fig.update_annotations(font=text)
+    fig.update_traces(
+        colorbar={"tickfont": text, "title": {"font": text}}, selector={"type": "heatmap"}
     )
 
 

@@ -20,7 +20,7 @@ HEADER_PIXELS = 26
 LABELLED_ROW_PIXELS = 12
 MAX_LABELLED_LATENTS = 64
 _HEIGHT_OF_DENSE_MAP = 1200
-_MARGIN = {"l": 8, "r": 8, "t": 64, "b": 16}
+_MARGIN = {"l": 8, "r": 8, "t": 76, "b": 16}
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def mask_heatmap(
         fig.add_trace(_truth_trace(truth, layout), row=1, col=2)
     apply_style(fig, height=layout.height)
     fig.update_layout(margin=_MARGIN)
-    fig.update_annotations(yshift=22, font_size=14)
+    fig.update_annotations(yshift=38, font_size=14)
     for column, width in enumerate(widths, start=1):
         fig.update_xaxes(
             side="top",
@@ -184,7 +184,7 @@ def _model_trace(
         zmax=limit,
         colorscale=DIVERGING if view.signed else SEQUENTIAL,
         colorbar={
-            "title": {"text": view.unit, "side": "top"},
+            "title": {"text": view.unit, "side": "top", "font": {"size": 12}},
             "thickness": 12,
             "len": 200,
             "lenmode": "pixels",
@@ -270,15 +270,16 @@ def _label_rows(fig: go.Figure, layout: _RowLayout, names: pd.Index) -> None:
 def _divide(fig: go.Figure, layout: _RowLayout) -> None:
     for name, size, top in layout.headers:
         if top > 0:
+            line = top + 0.2 * layout.header_height
             fig.add_shape(
-                type="line", xref="paper", yref="y", x0=0, x1=1, y0=top, y1=top, line_color=LINE
+                type="line", xref="paper", yref="y", x0=0, x1=1, y0=line, y1=line, line_color=LINE
             )
         fig.add_annotation(
             text=f"<b>{html.escape(name)}</b>  {size}",
             xref="paper",
             yref="y",
             x=0,
-            y=top + layout.header_height / 2,
+            y=top + 0.6 * layout.header_height,
             xanchor="left",
             showarrow=False,
             font_size=13,

@@ -43,13 +43,10 @@ def quality_bars(scores: Sequence[Score], ceiling: float | None) -> go.Figure:
     fig = go.Figure(
         go.Bar(
             x=[score.value or 0.0 for score in shown],
-            y=[score.label for score in shown],
+            y=[f"{score.label}  <b>{_text(score.value)}</b>" for score in shown],
             orientation="h",
             marker_color=[GREEN if score.is_model else GREY for score in shown],
-            text=["undefined" if s.value is None else f"{s.value:.2f}" for s in shown],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y}: r = %{x:.3f}<extra></extra>",
+            hovertemplate="%{y}<extra></extra>",
             width=0.55,
         )
     )
@@ -65,3 +62,7 @@ def quality_bars(scores: Sequence[Score], ceiling: float | None) -> go.Figure:
             text=f"ceiling {ceiling:.2f}", font_size=12,
         )  # fmt: skip
     return fig
+
+
+def _text(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"

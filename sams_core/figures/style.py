@@ -34,14 +34,16 @@ LINE = "rgba(127, 143, 153, 0.55)"
 
 SEQUENTIAL: list[list[Any]] = [
     [0.0, FAINT],
-    [0.5, "rgba(31, 145, 136, 0.50)"],
+    [0.25, "rgba(31, 145, 136, 0.30)"],
     [1.0, "rgba(31, 145, 136, 1)"],
 ]
 """From nothing (nearly the page itself) to full, for probabilities."""
 
 DIVERGING: list[list[Any]] = [
     [0.0, "rgba(46, 134, 193, 1)"],
+    [0.4, "rgba(46, 134, 193, 0.28)"],
     [0.5, FAINT],
+    [0.6, "rgba(208, 106, 28, 0.28)"],
     [1.0, "rgba(208, 106, 28, 1)"],
 ]
 """Down, nothing, up; use with ``zmid=0`` and symmetric limits."""

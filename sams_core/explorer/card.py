@@ -1,0 +1,104 @@
+"""A checkpoint in plain words: what it is, and how near it comes to what can be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sams_core.explorer.run import Run
+from sams_core.figures.quality import Score
+
+FAMILIES = {
+    "sams_vae": ("SAMS-VAE", "each perturbation shifts a few latent dimensions; shifts add up"),
+    "cpa_vae": ("CPA-VAE", "each perturbation shifts every latent dimension; shifts add up"),
+    "svae_plus": ("SVAE+", "each condition shifts a few latent dimensions on its own"),
+    "conditional_vae": ("Conditional VAE", "perturbations are told to the network as labels"),
+}
+INFERENCE = {
+    "correlated": ("correlated", "effects are inferred together with the mask, and each cell's "
+                   "own state together with its shift"),
+    "correlated_e": ("correlated in effects", "effects are inferred together with the mask"),
+    "correlated_z": ("correlated in cells", "each cell's own state is inferred together with its "
+                     "shift"),
+    "mean_field": ("mean field", "mask, effects and cells are inferred independently"),
+}  # fmt: skip
+BASELINES = {"no_change": "No change", "perturbed_mean": "Mean of all perturbations"}
+BASELINE_WORDS = {
+    "no_change": "no perturbation does anything",
+    "perturbed_mean": "every perturbation does what perturbations do on average",
+}
+
+
+def quality_sentence(metrics: Mapping[str, Any], score: str = "pearson") -> str:
+    """Say how near the model comes to the ceiling.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    score
+        ``"pearson"`` (all genes) or ``"pearson_top20"``.
+    """
+    quality = metrics["heldout_ate"]
+    model, ceiling = quality.get(score), quality.get(score.replace("pearson", "ceiling"))
+    genes = "over all genes" if score == "pearson" else "over each perturbation's top 20 genes"
+    if model is None:
+        return f"Held-out cells, {genes}: too few of them to measure effects."
+    if ceiling is None or ceiling <= 0:
+        return f"Held-out cells, {genes}: model **{model:.2f}**; the ceiling is undefined."
+    return (
+        f"Held-out cells, {genes}: model **{model:.2f}** of a ceiling **{ceiling:.2f}** = "
+        f"**{model / ceiling:.0%}**."
+    )
+
+
+def scores(metrics: Mapping[str, Any], score: str = "pearson") -> list[Score]:
+    """The model and the baselines that it has to beat."""
+    quality = metrics["heldout_ate"]
+    baselines = quality.get("baselines") or {}
+    return [
+        Score("This model", quality.get(score), is_model=True),
+        *(
+            Score(label, (baselines.get(name) or {}).get(score), is_model=False)
+            for name, label in reversed(BASELINES.items())
+        ),
+    ]
+
+
+def model_card(run: Run) -> pd.DataFrame:
+    """What the model is and how it was made: columns ``What``, ``Value``, ``In plain words``."""
+    config, model, training = run.config, run.config["model"], run.config["training"]
+    family, family_words = FAMILIES.get(config["family"], (config["family"], ""))
+    inference, inference_words = INFERENCE.get(
+        model.get("inference", ""), (model.get("inference", "–"), "")
+    )
+    versions = config.get("versions", {})
+    rows = [
+        ("Model", family, family_words),
+        ("Inference", inference, inference_words),
+        ("Latent dimensions", _text(model.get("n_latent")), "axes that describe a cell"),
+        (
+            "Mask prior",
+            _text(model.get("mask_prior")),
+            "share of mask entries expected open before seeing data",
+        ),
+        ("Steps", _text(training.get("max_steps")), "updates of the model's weights, at most"),
+        ("Seed", _text(config.get("seed")), "the same seed and data give the same model"),
+        ("Control", str(config["control"]), "cells that effects are measured against"),
+        ("Screen file", _text(config["data"].get("file")), "what it was trained on"),
+        (
+            "Versions",
+            ", ".join(f"{name} {version}" for name, version in versions.items()) or "–",
+            "software that trained it",
+        ),
+        ("Digest", run.digest[:12], "fingerprint: the same digest is exactly the same model"),
+    ]
+    return pd.DataFrame(rows, columns=["What", "Value", "In plain words"])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

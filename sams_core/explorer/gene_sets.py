@@ -1,0 +1,35 @@
+"""Gene-set files that perturbations can be grouped by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+GENE_SET_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "gene_sets"
+
+
+def gene_sets() -> dict[str, dict[str, list[str]]]:
+    """Collections in ``assets/gene_sets`` by name, each gene set's name to its genes."""
+    files = sorted(GENE_SET_FOLDER.glob("*.gmt"))
+    return {_label(path): _read(str(path), path.stat().st_mtime_ns) for path in files}
+
+
+def _label(path: Path) -> str:
+    words = path.stem.replace("_", " ")
+    return f"{words[:1].upper()}{words[1:]} gene sets"
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _read(path: str, modified: int) -> dict[str, list[str]]:
+    from sams_core.data.gene_sets import read_gmt
+
+    return {_readable(name): genes for name, genes in read_gmt(path).items()}
+
+
+def _readable(name: str) -> str:
+    """Turn ``HALLMARK_P53_PATHWAY`` into words; leave other names as they are."""
+    if not name.startswith("HALLMARK_"):
+        return name
+    words = name.removeprefix("HALLMARK_").replace("_", " ").lower()
+    return words[:1].upper() + words[1:]
