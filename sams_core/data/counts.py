@@ -64,7 +64,8 @@ def _tidy(matrix: Any) -> sparse.csr_matrix:
         ) from error
     csr = sparse.csr_matrix(matrix)
     if not csr.has_canonical_format:
-        csr = csr.copy()
+        wide = {"f": csr.dtype, "u": np.uint64}.get(csr.dtype.kind, np.int64)
+        csr = csr.astype(wide, copy=True)
         csr.sum_duplicates()
     return csr
 

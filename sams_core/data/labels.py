@@ -25,9 +25,8 @@ JOINER = "+"
 GUIDE = re.compile(r"^(?:sg)?(?P<target>.+?)(?:[_.-]?(?:sgRNA|sg|g|guide)[_.-]?\d+|_\d+)$")
 
 _UNPERTURBED = (
-    "ctrl control nt ntc nc non-targeting nontargeting non-target nontarget neg negctrl neg-ctrl "
-    "neg-control negative-control safe-targeting safetargeting safe-harbor safe-harbour scramble "
-    "scrambled unperturbed"
+    "ctrl control nt ntc nc non-targeting nontargeting non-target nontarget neg negative "
+    "safe-targeting safetargeting safe-harbor safe-harbour scramble scrambled unperturbed"
 )
 _UNTREATED = "untreated vehicle dmso mock wt wild-type wildtype"
 CONTROL_NAMES = tuple(frozenset(names.split()) for names in (_UNPERTURBED, _UNTREATED))
@@ -151,7 +150,7 @@ def _folded(label: str) -> str:
     """Spelling without case, kind of dash, guide number, and a closing ``control``."""
     folded = re.sub(r"[\s_.-]+", "-", label.strip().casefold())
     folded = re.sub(r"(?:-(?:sg|g|guide)?|(?:sg|g))\d+$", "", folded)
-    return re.sub(r"-?(?:controls?|ctrls?)$", "", folded) or folded.rstrip("s")
+    return re.sub(r"-?(?:controls?|ctrls?)$", "", folded) or "control"
 
 
 def _as_text(column: pd.Series) -> pd.Series:

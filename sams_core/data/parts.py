@@ -74,6 +74,11 @@ def parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
     ScreenError
         If this is not an AnnData, a piece is damaged, or the layer is unknown.
     """
+    with damage_named(name, "The content"):
+        return _parts_of_store(root, layer, name)
+
+
+def _parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
     for needed in ("obs", "var"):
         if needed not in root:
             raise ScreenError(

@@ -12,7 +12,7 @@ import zarr
 
 from sams_core.data.checks import quoted
 from sams_core.data.options import ReaderOptions
-from sams_core.data.parts import parts_of_store
+from sams_core.data.parts import damage_named, parts_of_store
 from sams_core.data.screen import Screen
 from sams_core.errors import ScreenError
 
@@ -52,7 +52,7 @@ collapse_guides
     with _opened(path) as root:
         if options is None:
             options = ReaderOptions(
-                perturbation_key=perturbation_key or _ask_for_column(root),
+                perturbation_key=perturbation_key or _ask_for_column(root, path.name),
                 control=control if control is None or isinstance(control, str) else tuple(control),
                 separator=separator,
                 layer=layer,
@@ -115,10 +115,10 @@ def _open_zarr(path: Path) -> zarr.Group:
         ) from error
 
 
-def _ask_for_column(root: Any) -> str:
-    columns = []
-    if "obs" in root:
-        columns = [str(name) for name in root["obs"].attrs.get("column-order", [])]
+def _ask_for_column(root: Any, name: str) -> str:
+    with damage_named(name, "obs"):
+        attributes = root["obs"].attrs if "obs" in root else {}
+        columns = [str(column) for column in attributes.get("column-order", [])]
     raise ScreenError(
         "Name the column of obs that holds the perturbations with perturbation_key"
         + (f"; this file has {quoted(columns, 12)}." if columns else ".")
