@@ -118,4 +118,4 @@ def relaxed_bernoulli_sample(
 
 def straight_through_round(soft: Tensor) -> Tensor:
     """Round to 0 or 1; gradients pass as if nothing had been rounded."""
-    return (soft > 0.5).to(soft.dtype) + soft - soft.detach()
+    return (soft > 0.5).to(soft.dtype) + (soft - soft.detach())
