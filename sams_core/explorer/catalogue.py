@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -17,9 +18,9 @@ RUNS_VARIABLE = "SAMS_CORE_RUNS"
 NO_DEMO_VARIABLE = "SAMS_CORE_NO_DEMO"
 
 FORMAT = "sams_core.checkpoint"
+FORMAT_VERSION = 1
 TABLES = ("masks.h5ad", "effects.h5ad", "cells.h5ad", "metrics.json")
 _REQUIRED: dict[str, type] = {
-    "format_version": int,
     "family": str,
     "title": str,
     "model": dict,
@@ -99,7 +100,7 @@ def lookup(entries: list[Entry], wanted: str) -> Entry | None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read and check ``config.json``.
+    """Read and check ``config.json`` without what loading a model needs (torch takes seconds).
 
     Raises
     ------
@@ -122,13 +123,29 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"The config.json of {folder.name} was not written by sams_core; remove the folder "
             "from the searched ones."
         )
+    if config.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder.name} has format version {config.get('format_version')!r}, but this "
+            f"sams_core reads version {FORMAT_VERSION}; install the version that wrote it."
+        )
     for field, kind in _REQUIRED.items():
         if not isinstance(config.get(field), kind):
             raise CheckpointError(
                 f"The field {field!r} of {folder.name}/config.json is missing or of the wrong "
                 "kind; copy the checkpoint again."
             )
+    if config["digest"] != _digest(config):
+        raise CheckpointError(
+            f"The config.json of {folder.name} was changed after it was written; copy the "
+            "checkpoint again."
+        )
     return config
+
+
+def _digest(config: dict[str, Any]) -> str:
+    record = {field: value for field, value in config.items() if field != "digest"}
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _runs_in(root: Path) -> list[Path]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from sams_core.analysis.effect_tables import MIN_HELD_OUT_CELLS
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.links import tell
+from sams_core.explorer.widgets import file_stem
 
 FDRS = (1, 5, 10, 20)
 CELLS = {"Automatic": "auto", "Held-out cells": "held-out", "All cells": "all"}
@@ -64,3 +67,53 @@ def pick_cells(key: str) -> str:
         f"{MIN_HELD_OUT_CELLS} were measured, otherwise all cells.",
     )
     return CELLS[choice]
+
+
+def table_to_open(
+    table: pd.DataFrame,
+    on_open: Callable[[str], None],
+    *,
+    key: str,
+    name: str,
+    column_config: dict[str, Any],
+) -> None:
+    """Show a table whose rows can be opened, and offer all of it as CSV.
+
+    Parameters
+    ----------
+    table
+        Indexed by the names to open.
+    on_open
+        Called with the name in the row whose button was clicked.
+    key
+        Unique on the page.
+    name
+        File name, without ending, of the CSV.
+    column_config
+        As for :func:`streamlit.dataframe`.
+    """
+    button = f"{key}_open"
+
+    def clicked() -> None:
+        on_open(str(table.index[st.session_state[button].row]))
+
+    column = st.column_config.ButtonColumn(
+        "", key=button, on_click=clicked, type="tertiary", pinned=True
+    )
+    st.dataframe(
+        table.assign(open="Open"),
+        key=key,
+        alt=name,
+        column_order=["open", *table.columns],
+        column_config=column_config | {"open": column},
+    )
+    st.download_button(
+        "Download CSV",
+        table.to_csv().encode(),
+        file_name=f"{file_stem(name)}.csv",
+        mime="text/csv",
+        key=f"{key}_csv",
+        on_click="ignore",
+        icon=":material/download:",
+        help=f"All {len(table):,} rows of this table.",
+    )
