@@ -28,8 +28,8 @@ def predict(cache_key: str, chosen: tuple[str, ...], _model: Any) -> pd.DataFram
 @st.fragment
 def combination() -> None:
     """Choose perturbations and show what is expected of them together."""
+    links.tell("combine", names)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        links.tell("combine", names)
         chosen = st.multiselect(
             "Perturbations to combine",
             names,
@@ -37,7 +37,7 @@ def combination() -> None:
             key="combine",
             bind="query-params",
             max_selections=AT_MOST,
-            width=440,
+            width=330,
             help=f"Two to {AT_MOST}. It opens on the measured combination with the most cells, or "
             "else on the two strongest perturbations.",
         )
@@ -45,6 +45,7 @@ def combination() -> None:
             "Genes with the",
             list(SORTS),
             key="combine_genes",
+            width=230,
             help="Which genes the first figure lists.",
         )
         choice = controls.pick_cells("combine_cells")
@@ -132,7 +133,7 @@ def compare(
             key="combine_table",
             name=f"{name}_prediction",
             column_config=dict.fromkeys(shown.columns, st.column_config.NumberColumn(format="%.3f"))
-            | {"fdr": st.column_config.NumberColumn("FDR", format="%.2g", help=GLOSSARY["FDR"])},
+            | {"fdr": st.column_config.NumberColumn("FDR", format="%.1e", help=GLOSSARY["FDR"])},
         )
 
 
@@ -145,7 +146,7 @@ def measurement(shown: pd.DataFrame, condition: str, words: str) -> None:
             combination_tables.as_effects(shown),
             x_title=f"Measured in {words}",
             y_title="Model's prediction",
-            height=560,
+            height=520,
         ),
         key="combination_measured",
         alt=finding,

@@ -7,20 +7,43 @@ import streamlit as st
 
 from sams_core import explorer
 from sams_core.analysis import effect_tables
-from sams_core.explorer import GLOSSARY, controls
+from sams_core.explorer import GLOSSARY, controls, links
 from sams_core.figures import effects
 
 VIEWS = ["One perturbation", "One gene", "All perturbations"]
-EFFECT = st.column_config.NumberColumn(format="%.3f")
-CORRELATION = st.column_config.NumberColumn(format="%.2f")
-COLUMNS = dict.fromkeys(["model", "model_se", "data", "data_se"], EFFECT) | {
-    "fdr": st.column_config.NumberColumn("FDR", format="%.2g", help=GLOSSARY["FDR"])
+NUMBER = st.column_config.NumberColumn
+COLUMNS = {
+    "model": NUMBER("Model", format="%.3f", help=GLOSSARY["ATE"]),
+    "model_se": NUMBER("± (model)", format="%.3f", help="Standard error from sampling the model."),
+    "data": NUMBER("Data", format="%.3f", help=GLOSSARY["log-fold-change"]),
+    "data_se": NUMBER("± (data)", format="%.3f", help=GLOSSARY["standard error"]),
+    "fdr": NUMBER("FDR", format="%.1e", help=GLOSSARY["FDR"]),
+    "mean_control": NUMBER("Mean in controls", format="%.2f"),
+    "frac_detected": NUMBER("Cells with it", format="percent"),
+    "n_cells": NUMBER("Cells", format="localized"),
+    "seen_in_training": st.column_config.CheckboxColumn("Seen in training"),
+}
+FITS = {
+    "pearson": NUMBER("Pearson", format="%.2f", help=GLOSSARY["Pearson"]),
+    "ceiling": NUMBER("Ceiling", format="%.2f", help=GLOSSARY["ceiling"]),
+    "percent_of_ceiling": NUMBER(
+        "Reached",
+        format="%.0f%%",
+        help="Pearson divided by its ceiling: how much of what can be predicted is.",
+    ),
+    "pearson_top20": NUMBER("Top 20", format="%.2f", help=GLOSSARY["top 20"]),
+    "ceiling_top20": NUMBER("Ceiling, top 20", format="%.2f"),
+    "n_cells_train": NUMBER("Training cells", format="localized"),
+    "n_cells_test": NUMBER("Held-out cells", format="localized"),
+    "n_significant": NUMBER("Significant genes", help="At FDR 5 %, in all cells."),
+    "seen_in_training": COLUMNS["seen_in_training"],
 }
 
 
 @st.fragment
 def one_perturbation() -> None:
     """Compare all genes of one condition."""
+    links.tell("condition", conditions)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         condition = controls.pick(
             "Perturbation",
@@ -56,7 +79,7 @@ def one_perturbation() -> None:
             effect_tables.strongest_first(shown),
             key="condition_table",
             name=f"{condition}_{cells}_effects",
-            column_config=COLUMNS,
+            column_config=COLUMNS | {"model_se": None, "data_se": None},
         )
 
 
@@ -101,6 +124,7 @@ def score_cards(fit: pd.Series, significant: str, among: str) -> None:
 @st.fragment
 def one_gene() -> None:
     """Look up which perturbations move one gene."""
+    links.tell("gene", genes)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         gene = controls.pick(
             "Gene",
@@ -141,9 +165,9 @@ def one_gene() -> None:
     )
 
 
-def open_condition() -> None:
-    """Show the condition whose button was clicked."""
-    st.session_state["condition"] = fits.index[st.session_state["open_condition"].row]
+def open_condition(condition: str) -> None:
+    """Show one condition in the first view."""
+    st.session_state["condition"] = condition
     st.session_state["effects_view"] = VIEWS[0]
 
 
@@ -151,29 +175,17 @@ def all_perturbations() -> None:
     """List every condition by how well the model fits it."""
     finding = effect_tables.describe_fits(fits)
     st.markdown(finding)
-    explorer.show_figure(effects.fit_scatter(fits), key="fits", alt=finding, name="fits")
-    st.caption(
-        "Points grow with the number of significant genes. A perturbation without an effect leaves "
-        "nothing to correlate: its numbers are near zero and mean little."
-    )
-    explorer.show_table(
-        fits.assign(open="Open"),
-        key="fit_table",
-        name="fits",
-        column_config={
-            "open": st.column_config.ButtonColumn(
-                "", key="open_condition", on_click=open_condition, type="tertiary", pinned=True
-            ),
-            "share_of_ceiling": st.column_config.ProgressColumn(
-                "of ceiling",
-                min_value=0.0,
-                max_value=1.0,
-                format="percent",
-                help="Pearson divided by its ceiling: how much of what can be predicted is.",
-            ),
-        }
-        | dict.fromkeys(["pearson", "ceiling", "pearson_top20", "ceiling_top20"], CORRELATION),
-    )
+    left, right = st.columns([5, 4], gap="medium")
+    with left:
+        explorer.show_figure(effects.fit_scatter(fits), key="fits", alt=finding, name="fits")
+    with right:
+        st.caption(
+            "Points grow with the number of significant genes. A perturbation without an effect "
+            "leaves nothing to correlate: its numbers are near zero and mean little."
+        )
+        controls.table_to_open(
+            fits, open_condition, key="fit_table", name="fits", column_config=FITS
+        )
 
 
 run = explorer.current_run()

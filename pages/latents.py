@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
 from sams_core.analysis import latent_tables
@@ -34,8 +35,10 @@ conditions = cells.obs["condition"].astype(str)
 @st.fragment
 def cell_maps() -> None:
     """Draw the cells on the basal and on the full map."""
+    choices = {c.replace("_", " "): c for c in latent_tables.colour_choices(cells, masks)}
+    links.tell("colour", choices)
+    notices = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        choices = {c.replace("_", " "): c for c in latent_tables.colour_choices(cells, masks)}
         colour = controls.pick(
             "Colour cells by",
             list(choices),
@@ -55,7 +58,7 @@ def cell_maps() -> None:
         )
         keep = cells.obs["split"].isin(splits).to_numpy()
         draw = by_latent if choices[colour] == latent_tables.LATENT else by_annotation
-        fig, finding = draw(choices[colour], keep)
+        fig, finding = draw(choices[colour], keep, notices)
     explorer.show_figure(fig, key="cell_maps", alt=finding, name=f"cells_by_{colour}")
     total = int(cells.uns.get("n_cells_total", cells.n_obs))
     sample = f", a sample of the screen's {total:,}" if total > cells.n_obs else ""
@@ -68,10 +71,12 @@ def cell_maps() -> None:
     )
 
 
-def by_latent(_: str, keep: np.ndarray) -> tuple[go.Figure, str]:
+def by_latent(_: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Figure, str]:
     """Colour cells by one latent dimension, before and after the perturbation's shift."""
     names = [str(name) for name in masks.var_names]
     used = [name for name, is_used in zip(names, masks.var["used"], strict=True) if is_used]
+    with notices:
+        links.tell("latent", names)
     latent = controls.pick(
         "Latent dimension",
         used + [name for name in names if name not in used],
@@ -87,7 +92,7 @@ def by_latent(_: str, keep: np.ndarray) -> tuple[go.Figure, str]:
     return fig, f"Latent dimension {latent}, shifted by {number:,} perturbations."
 
 
-def by_annotation(choice: str, keep: np.ndarray) -> tuple[go.Figure, str]:
+def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Figure, str]:
     """Colour cells by a number or a category; categories can be highlighted."""
     values = latent_tables.cell_values(cells, masks, choice, control=control)
     title = choice.replace("_", " ")
@@ -100,13 +105,14 @@ def by_annotation(choice: str, keep: np.ndarray) -> tuple[go.Figure, str]:
     order = latent_tables.category_order(values, masks, choice)
     options = [category for category in order if category != control]
     key = f"highlight_{choice}"
-    links.tell(key, options)
+    with notices:
+        links.tell(key, options)
     highlight = st.multiselect(
         "Highlight",
         options,
         key=key,
         bind="query-params",
-        width=420,
+        width=330,
         default=options[:4] if choice == latent_tables.PERTURBATION else [],
         help="Shown in colour against all other cells in grey; controls are always shown. Leave "
         f"empty to colour all, at most {latents.MAX_CATEGORIES} at a time.",
@@ -130,6 +136,7 @@ def perturbation_map() -> None:
     table = latent_tables.perturbation_table(masks)
     groups = {c.replace("_", " "): c for c in annotation_columns(masks)}
     choices = groups | MAP_NUMBERS
+    links.tell("map_colour", choices)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         colour = controls.pick(
             "Colour perturbations by",

@@ -85,8 +85,8 @@ def fit_table(effects: AnnData) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame indexed by condition: ``pearson``, ``ceiling``, ``share_of_ceiling`` (0 to 1 and
-    above; NaN where the ceiling is not positive), ``pearson_top20``, ``ceiling_top20``,
+    DataFrame indexed by condition: ``pearson``, ``ceiling``, ``percent_of_ceiling`` (may
+    exceed 100; NaN where the ceiling is not positive), ``pearson_top20``, ``ceiling_top20``,
     ``n_cells_train``, ``n_cells_test``, ``n_significant`` (all cells, FDR 5%) and
     ``seen_in_training``.
     """
@@ -96,7 +96,7 @@ def fit_table(effects: AnnData) -> pd.DataFrame:
         {
             "pearson": obs["pearson"].astype(float),
             "ceiling": ceiling,
-            "share_of_ceiling": obs["pearson"].astype(float) / ceiling.where(ceiling > 0),
+            "percent_of_ceiling": 100 * obs["pearson"].astype(float) / ceiling.where(ceiling > 0),
             "pearson_top20": obs["pearson_top20"].astype(float),
             "ceiling_top20": obs["ceiling_top20"].astype(float),
             "n_cells_train": obs["n_cells_train"].astype(int),
@@ -126,8 +126,8 @@ def describe_fit(fit: pd.Series, n_genes: int) -> str:
             f" The effects measured in training cells correlate {fit['ceiling']:.2f} with the same "
             "held-out cells: that is the ceiling that measurement noise sets."
         )
-        if np.isfinite(fit["share_of_ceiling"]) and fit["ceiling"] >= 0.1:
-            text += f" The model reaches {fit['share_of_ceiling']:.0%} of it."
+        if np.isfinite(fit["percent_of_ceiling"]) and fit["ceiling"] >= 0.1:
+            text += f" The model reaches {fit['percent_of_ceiling']:.0f} % of it."
     if held_out < MIN_HELD_OUT_CELLS:
         text += " With so few held-out cells, both numbers are rough."
     return text
@@ -153,12 +153,12 @@ def describe_gene(table: pd.DataFrame, gene: str, alpha: float) -> str:
         return (
             f"None of {measured:,} measured perturbations changes {gene} at an FDR of {alpha:.0%}."
         )
-    strongest = str(hits["data"].abs().idxmax())
+    strongest = int(hits["data"].abs().to_numpy().argmax())
     verb = "changes" if len(hits) == 1 else "change"
     return (
         f"{len(hits):,} of {measured:,} measured perturbations {verb} {gene} at an FDR of "
-        f"{alpha:.0%} (over the genes of each perturbation); {strongest} the most, by "
-        f"{hits.loc[strongest, 'data']:+.2f}."
+        f"{alpha:.0%} (over the genes of each perturbation); {hits.index[strongest]} the most, by "
+        f"{hits['data'].iloc[strongest]:+.2f}."
     )
 
 

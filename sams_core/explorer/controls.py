@@ -10,7 +10,6 @@ import streamlit as st
 
 from sams_core.analysis.effect_tables import MIN_HELD_OUT_CELLS
 from sams_core.explorer.glossary import GLOSSARY
-from sams_core.explorer.links import tell
 from sams_core.explorer.widgets import file_stem
 
 FDRS = (1, 5, 10, 20)
@@ -26,8 +25,7 @@ def pick(
     default: str | None = None,
     width: int = 260,
 ) -> str:
-    """Ask for one of many names; a name in the address that is not there is told and ignored."""
-    tell(key, options)
+    """Ask for one of many names, bound to ``key`` in the address."""
     return st.selectbox(
         label,
         options,

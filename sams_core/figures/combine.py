@@ -88,7 +88,7 @@ def combination_dots(
     return fig
 
 
-def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int = 560) -> go.Figure:
+def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int = 520) -> go.Figure:
     """Predicted shift against the sum of the singles' shifts, one point a gene."""
     fig = go.Figure()
     shown = table[np.isfinite(table["additive"]) & np.isfinite(table["predicted"])]

@@ -105,7 +105,9 @@ def fit_scatter(table: pd.DataFrame, *, n_labels: int = 15, height: int = 520) -
                 "color": colour,
                 "symbol": symbol,
                 "opacity": 0.8,
-                "size": marker_sizes(part["n_significant"], shown["n_significant"].max()),
+                "size": marker_sizes(
+                    part["n_significant"], shown["n_significant"].max(), len(shown)
+                ),
             },
         )
     name_points(
@@ -217,21 +219,18 @@ def square(
 ) -> go.Figure:
     """Style a figure whose two axes have the same unit: same range, same length."""
     apply_style(fig, height=height)
-    fig.update_xaxes(title=x_title, range=limits, constrain="domain", zeroline=True)
-    fig.update_yaxes(
-        title=y_title,
-        range=limits,
-        constrain="domain",
-        constraintoward="top",
-        zeroline=True,
-        scaleanchor="x",
-    )
+    span = limits[1] - limits[0]
+    step = next(s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, span) if span / s <= 10)
+    shared = {"range": limits, "constrain": "domain", "zeroline": True, "dtick": step}
+    fig.update_xaxes(title=x_title, **shared)
+    fig.update_yaxes(title=y_title, scaleanchor="x", constraintoward="top", **shared)
     return fig
 
 
-def marker_sizes(amount: pd.Series, largest: float) -> pd.Series:
-    """Marker diameters in pixels whose area grows with ``amount``."""
-    return 7 + 17 * np.sqrt(amount.clip(lower=0) / max(float(largest), 1.0))
+def marker_sizes(amount: pd.Series, largest: float, number: int) -> pd.Series:
+    """Marker diameters in pixels whose area grows with ``amount``; smaller when there are many."""
+    spread = 17.0 if number <= 80 else 8.0
+    return 6 + spread * np.sqrt(amount.clip(lower=0) / max(float(largest), 1.0))
 
 
 def note(fig: go.Figure, text: str, *, height: int = 160) -> go.Figure:

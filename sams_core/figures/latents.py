@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,30 @@ from plotly.subplots import make_subplots
 
 from sams_core.figures.effects import marker_sizes, note
 from sams_core.figures.labels import name_points
-from sams_core.figures.style import LINE, NEUTRAL, PALETTE, apply_style
+from sams_core.figures.style import (
+    BLUE,
+    BROWN,
+    GOLD,
+    GREEN,
+    LINE,
+    NEUTRAL,
+    ORANGE,
+    PURPLE,
+    SKY,
+    apply_style,
+)
 
 BACKGROUND = "rgba(127, 143, 153, 0.22)"
 CONTROL = NEUTRAL
-MAX_CATEGORIES = 20
 _HOVER_LIMIT = 30_000
 _DIVERGING = [[0.0, "#2166AC"], [0.5, "#B8B8B8"], [1.0, "#D6604D"]]
-_HUES = tuple(colour for colour in PALETTE if colour != NEUTRAL)
+CATEGORIES = (
+    *(BLUE, ORANGE, GREEN, PURPLE, GOLD, BROWN),
+    *("#6F5BB5", "#7A9A2E", "#C44E52", "#8FC1E3", "#F2B67C", "#8CD0C6", "#E3A7CF"),
+    *("#E0C46C", "#A33B74", "#2C5F8A", "#8A4B12", "#0F5F59", "#C8A79B", SKY),
+)
+"""Colours of cells and perturbations; beyond the first six, hover and legend tell them apart."""
+MAX_CATEGORIES = len(CATEGORIES)
 _PANELS = ("Basal: the cell without its perturbation", "Full: the cell as it is")
 
 
@@ -63,7 +79,7 @@ def cells_by_category(
         _add_cells(fig, basal, full, rest.to_numpy(), "other cells", BACKGROUND, size * 0.8)
     if control in counts.index:
         _add_cells(fig, basal, full, (labels == control).to_numpy(), str(control), CONTROL, size)
-    for colour, category in zip(category_colours(), coloured, strict=False):
+    for colour, category in zip(itertools.cycle(CATEGORIES), coloured, strict=False):
         chosen = (labels == category).to_numpy()
         _add_cells(
             fig, basal, full, chosen, str(category), colour, size * (1.3 if highlight else 1)
@@ -145,7 +161,7 @@ def perturbation_map(
     shown = table[np.isfinite(table["x"]) & np.isfinite(table["y"])]
     if shown.empty:
         return note(fig, "No perturbation to show.")
-    size = marker_sizes(shown["n_cells"], shown["n_cells"].max())
+    size = marker_sizes(shown["n_cells"], shown["n_cells"].max(), len(shown))
     if pd.api.types.is_numeric_dtype(shown[colour]):
         fig.add_scatter(**_map_points(shown, size), showlegend=False)
         fig.data[0].marker.update(
@@ -157,7 +173,7 @@ def perturbation_map(
     else:
         groups = shown[colour].astype(object).where(shown[colour].notna(), "not given")
         names = list(groups.value_counts().index)
-        for shade, name in zip(category_colours(), names, strict=False):
+        for shade, name in zip(itertools.cycle(CATEGORIES), names, strict=False):
             part = shown[groups == name]
             fig.add_scatter(**_map_points(part, size[groups == name]), name=str(name))
             fig.data[-1].marker.color = shade
@@ -182,15 +198,6 @@ def perturbation_map(
         title="UMAP 2", showticklabels=False, zeroline=False, showgrid=False, range=y_range
     )
     return fig
-
-
-def category_colours() -> Iterator[str]:
-    """Colours for categories without end: the palette, then lighter and darker shades of it."""
-    for weight, towards in itertools.cycle(((0.0, 0), (0.45, 255), (0.4, 0))):
-        for hue in _HUES:
-            parts = (int(hue[i : i + 2], 16) for i in (1, 3, 5))
-            mixed = (round(part * (1 - weight) + towards * weight) for part in parts)
-            yield "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def marker_size(n_cells: int) -> float:
@@ -221,6 +228,7 @@ def _add_cells(
             mode="markers",
             name=name,
             legendgroup=name,
+            legendrank=2000 if colour == BACKGROUND else 1000,
             showlegend=column == 1,
             marker={"color": colour, "size": size},
             hovertemplate=f"{name}<extra></extra>",
