@@ -1,10 +1,9 @@
-"""A small checkpoint folder with made-up explorer tables, for tests of what shows them."""
+"""A small checkpoint folder with an untrained model and made-up explorer tables."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import anndata as ad
@@ -13,14 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from sams_core.checkpoint import (
-    FORMAT,
-    FORMAT_VERSION,
-    CheckpointConfig,
-    DataRecord,
-    write_config,
-)
-from sams_core.models.config import ModelConfig
+from sams_core.api import SAMSVAE
+from sams_core.data import Screen
 
 SINGLES = ("IFNGR1", "IFNGR2", "JAK2", "STAT1", "SMAD4", "TGFBR2", "MYC", "SPI1")
 PATHWAYS = ("IFN-gamma",) * 4 + ("TGF-beta",) * 2 + ("other",) * 2
@@ -29,23 +22,32 @@ GENES = tuple(f"GENE{number:02d}" for number in range(40))
 N_LATENT, N_CELLS = 6, 160
 CONTROL = "control"
 
+Labels = NDArray[np.str_]
+
 
 def write_example_run(folder: Path, *, title: str, simulated: bool = False, seed: int = 0) -> Path:
-    """Write a prepared checkpoint folder without weights, all of it made up.
+    """Write a prepared checkpoint folder, all of it made up; the model was never trained.
 
     Four perturbations share latents z0 and z1, two open z2, two open nothing; z3 to z5 are unused.
     """
     rng = np.random.default_rng(seed)
+    citation = None if simulated else "Nobody et al. 2020, Journal of Examples"
+    labels = rng.choice([*SINGLES, *DOUBLES, CONTROL, CONTROL], N_CELLS)
+    screen = _screen(rng, labels, simulated)
+    SAMSVAE(screen, title=title, citation=citation, seed=seed, n_latent=N_LATENT).save(folder)
     explorer = folder / "explorer"
-    explorer.mkdir(parents=True)
+    explorer.mkdir()
     masks = _masks(rng, simulated)
     effects = _effects(rng, np.asarray(masks.layers["effect"]))
-    for name, table in {"masks": masks, "effects": effects, "cells": _cells(rng, masks)}.items():
+    for name, table in {
+        "masks": masks,
+        "effects": effects,
+        "cells": _cells(rng, masks, labels),
+    }.items():
         table.write_h5ad(explorer / f"{name}.h5ad", compression="gzip")
     (explorer / "metrics.json").write_text(json.dumps(_metrics(masks, simulated)))
     write_manifest(folder)
     _history().to_csv(folder / "history.csv", index=False)
-    write_config(folder, _config(folder.name, title, simulated))
     return folder
 
 
@@ -54,6 +56,16 @@ def write_manifest(folder: Path) -> None:
     files = [path for path in (folder / "explorer").iterdir() if path.name != "manifest.json"]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     (folder / "explorer" / "manifest.json").write_text(json.dumps(digests))
+
+
+def _screen(rng: np.random.Generator, labels: Labels, simulated: bool) -> Screen:
+    cells = ad.AnnData(
+        sparse.csr_matrix(rng.poisson(3.0, (N_CELLS, len(GENES))).astype(np.float32)),
+        obs=pd.DataFrame({"perturbation": labels}, index=[f"cell{i}" for i in range(N_CELLS)]),
+        var=pd.DataFrame(index=list(GENES)),
+        uns={"simulated": simulated},
+    )
+    return Screen.from_anndata(cells, perturbation_key="perturbation", control=CONTROL)
 
 
 def _masks(rng: np.random.Generator, simulated: bool) -> ad.AnnData:
@@ -151,17 +163,16 @@ def _measure(effects: ad.AnnData, rng: np.random.Generator, truth: NDArray[np.fl
         effects.layers[f"fdr{suffix}"] = fdr.astype(np.float32)
 
 
-def _cells(rng: np.random.Generator, masks: ad.AnnData) -> ad.AnnData:
+def _cells(rng: np.random.Generator, masks: ad.AnnData, labels: Labels) -> ad.AnnData:
     shifts = dict(zip(SINGLES, np.asarray(masks.layers["effect"]), strict=True))
-    labels: Sequence[str] = rng.choice([*SINGLES, *DOUBLES, CONTROL, CONTROL], N_CELLS)
     zero = np.zeros(N_LATENT)
     shift = np.array([sum((shifts.get(n, zero) for n in c.split("+")), zero) for c in labels])
     basal = rng.normal(size=(N_CELLS, N_LATENT))
     return ad.AnnData(
-        sparse.csr_matrix((N_CELLS, 0), dtype=np.float32),
+        sparse.csr_matrix(np.zeros((N_CELLS, 0), np.float32)),
         obs=pd.DataFrame(
             {
-                "condition": pd.Categorical(labels),
+                "condition": pd.Categorical(labels.tolist()),
                 "n_perturbations": [0 if c == CONTROL else c.count("+") + 1 for c in labels],
                 "split": pd.Categorical(rng.choice(["train", "val", "test"], N_CELLS)),
                 "library_size": rng.gamma(5, 100, N_CELLS),
@@ -220,23 +231,4 @@ def _history() -> pd.DataFrame:
             "mask_kl_weight": 1.0,
             "seconds": steps * 0.02,
         }
-    )
-
-
-def _config(name: str, title: str, simulated: bool) -> CheckpointConfig:
-    return CheckpointConfig(
-        format=FORMAT,
-        format_version=FORMAT_VERSION,
-        family="sams_vae",
-        title=title,
-        simulated=simulated,
-        citation=None if simulated else "Nobody et al. 2020, Journal of Examples",
-        model=ModelConfig(n_latent=N_LATENT),
-        training={"max_steps": 1000, "batch_size": 64},
-        genes=list(GENES),
-        perturbations=list(SINGLES),
-        control=CONTROL,
-        data=DataRecord(file=f"{name}.h5ad", fingerprint="0" * 64, n_cells=N_CELLS, reader={}),
-        versions={"sams_core": "0.1.0"},
-        seed=0,
     )
