@@ -110,10 +110,12 @@ def refuse_shape(shape: Sequence[int], n_cells: int, n_genes: int, field: str) -
 
 
 def cautions(
-    counts: sparse.csr_matrix, dosages: sparse.csr_matrix, perturbation_names: pd.Index
+    counts: sparse.csr_matrix,
+    library: np.ndarray,
+    dosages: sparse.csr_matrix,
+    perturbation_names: pd.Index,
 ) -> list[str]:
     """Sentences on what to watch in a screen that can be used all the same."""
-    library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     said = _few_cells(dosages, perturbation_names) + _never_alone(dosages, perturbation_names)
     median = float(np.median(library))
     if median < SMALL_LIBRARY:

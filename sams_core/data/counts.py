@@ -64,7 +64,7 @@ def _tidy(matrix: Any) -> sparse.csr_matrix:
         ) from error
     csr = sparse.csr_matrix(matrix)
     if not csr.has_canonical_format:
-        wide = {"f": csr.dtype, "u": np.uint64}.get(csr.dtype.kind, np.int64)
+        wide = {"f": csr.dtype, "u": np.dtype(np.uint64)}.get(csr.dtype.kind, np.dtype(np.int64))
         csr = csr.astype(wide, copy=True)
         csr.sum_duplicates()
     return csr
@@ -135,6 +135,28 @@ def exact_counts(
 def smallest_type(largest: int) -> np.dtype:
     """Smallest of uint8, uint16 and uint32 that holds ``largest``."""
     return np.dtype(next(t for t in (np.uint8, np.uint16, np.uint32) if largest <= np.iinfo(t).max))
+
+
+def row_sums(counts: sparse.csr_matrix) -> np.ndarray:
+    """Total of every row, float64, some rows at a time: SciPy's own sum copies all values."""
+    totals = np.zeros(counts.shape[0])
+    if counts.nnz == 0:
+        return totals
+    cuts = np.arange(0, counts.nnz, CHUNK_VALUES)
+    starts = np.unique(np.searchsorted(counts.indptr, cuts, side="right") - 1)
+    for first, last in zip(starts, [*starts[1:], counts.shape[0]], strict=True):
+        pointers = counts.indptr[first : last + 1]
+        filled = np.flatnonzero(np.diff(pointers))
+        values = counts.data[pointers[0] : pointers[-1]].astype(np.float64)
+        totals[first + filled] = np.add.reduceat(values, pointers[filled] - pointers[0])
+    return totals
+
+
+def genes_seen(counts: sparse.csr_matrix) -> np.ndarray:
+    """Whether each gene has any count, bool of shape (G,)."""
+    seen = np.zeros(counts.shape[1], dtype=bool)
+    seen[counts.indices] = True
+    return seen
 
 
 def shrink(counts: sparse.csr_matrix) -> sparse.csr_matrix:

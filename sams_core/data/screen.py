@@ -16,7 +16,7 @@ from scipy import sparse
 
 from sams_core.data.annotations import read_batches, read_gene_names, read_split, writeable
 from sams_core.data.checks import cautions, plural, refuse_duplicates, refuse_empty, require_name
-from sams_core.data.counts import exact_counts, shrink
+from sams_core.data.counts import exact_counts, row_sums, shrink
 from sams_core.data.dosages import build_dosages
 from sams_core.data.labels import JOINER, read_labels
 from sams_core.data.options import ReaderOptions
@@ -163,7 +163,7 @@ collapse_guides
             var=_gene_annotations(var, gene_names, options),
             reader=options,
             notes=notes + labels.notes + split_notes,
-            warnings=labels.warnings + cautions(counts, dosages, labels.names),
+            warnings=labels.warnings + cautions(counts, row_sums(counts), dosages, labels.names),
             simulated=parts.simulated,
             truth=parts.truth,
             source=source,
@@ -187,7 +187,7 @@ collapse_guides
     @cached_property
     def library_size(self) -> np.ndarray:
         """Total count of every cell, float64 of shape (n,), at least 1."""
-        return np.asarray(self.counts.sum(axis=1, dtype=np.uint64), dtype=np.float64).ravel()
+        return row_sums(self.counts)
 
     @cached_property
     def is_control(self) -> np.ndarray:

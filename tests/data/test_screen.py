@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sams_core.data import Screen
+from sams_core.data.counts import row_sums
 from sams_core.errors import ScreenError
 from tests.data.builders import labelled, tiny
 
@@ -101,6 +102,16 @@ def test_smallest_exact_type(largest: int, dtype: str) -> None:
     screen = read(adata)
     assert screen.counts.dtype == dtype
     assert screen.counts[2, 3] == largest
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_row_sums(seed: int, chunk: int) -> None:
+    rng = np.random.default_rng(seed)
+    matrix = rng.poisson(0.3, size=rng.integers(1, 12, size=2)).astype(np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sams_core.data.counts.CHUNK_VALUES", chunk)
+        np.testing.assert_array_equal(row_sums(sparse.csr_matrix(matrix)), matrix.sum(axis=1))
 
 
 def test_library_size_does_not_overflow() -> None:
