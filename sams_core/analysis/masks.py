@@ -1,0 +1,181 @@
+"""What each perturbation does to the latent space: the table of masks and embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from sams_core.analysis.embedding import umap
+from sams_core.analysis.metrics import MaskMatch, match_masks
+from sams_core.api import SAMSVAE
+from sams_core.data.screen import Screen
+from sams_core.models import SAMSVAEModule
+
+OPEN = 0.5
+"""Inclusion probability above which a mask entry counts as open."""
+
+_DRAWS = 1024
+_MAX_ELEMENTS = 8_000_000
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ShiftMoments:
+    """Posterior mean and standard deviation of E and of E * M under the guide, (T, L) each."""
+
+    embedding_mean: FloatArray
+    embedding_sd: FloatArray
+    effect_mean: FloatArray
+    effect_sd: FloatArray
+
+
+@torch.no_grad()
+def shift_moments(module: SAMSVAEModule, *, n_draws: int = _DRAWS, seed: int = 0) -> ShiftMoments:
+    """Moments of the latent shifts, over draws of M and exact over E given M.
+
+    Parameters
+    ----------
+    module
+        A trained model.
+    n_draws
+        Draws of the mask.
+    seed
+        Of the draws.
+    """
+    device = module.log_concentration.device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    config = module.config
+    widest = max(config.n_latent, config.embedding_n_hidden)
+    at_once = max(1, _MAX_ELEMENTS // (module.n_perturbations * widest))
+    sums = torch.zeros(4, *module.mask_logits.shape, dtype=torch.float64, device=device)
+    for start in range(0, n_draws, at_once):
+        sample = module.sample_shift_parameters(min(at_once, n_draws - start), generator)
+        mask = sample.mask.double()
+        loc = sample.embedding_loc.double().expand_as(mask)
+        second = (loc.square() + sample.embedding_scale.double().square()).expand_as(mask)
+        for row, values in enumerate((loc, second, mask * loc, mask * second)):
+            sums[row] += values.sum(0)
+    mean_e, second_e, mean_s, second_s = (sums / n_draws).cpu().numpy()
+    return ShiftMoments(
+        mean_e,
+        np.sqrt(np.maximum(second_e - mean_e**2, 0)),
+        mean_s,
+        np.sqrt(np.maximum(second_s - mean_s**2, 0)),
+    )
+
+
+def masks_table(
+    model: SAMSVAE, screen: Screen, effects: ad.AnnData | None = None, *, seed: int = 0
+) -> ad.AnnData:
+    """Perturbations by latent dimensions: inclusion probabilities, embeddings and effects.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    screen
+        The screen it was trained on.
+    effects
+        Table of effects, from which ``n_significant`` of each perturbation alone is taken.
+    seed
+        Of the posterior draws and the UMAP.
+
+    Returns
+    -------
+    ``X`` (T, L): inclusion probability. ``layers``: ``embedding_mean``, ``embedding_sd``,
+    ``effect`` and ``effect_sd`` in basal standard deviations. ``obsm["X_umap"]``: a map of the
+    perturbations by their mean effect. ``uns["truth_mask"]`` where the truth is known.
+    """
+    probability = model.mask_probabilities()
+    moments = shift_moments(model.module, seed=seed)
+    is_open = probability.to_numpy() > OPEN
+    latents = pd.DataFrame({"n_open": is_open.sum(0), "used": is_open.any(0)})
+    latents.index = pd.Index(probability.columns)
+    table = ad.AnnData(
+        probability.to_numpy(np.float32),
+        obs=_describe_perturbations(model, screen, effects),
+        var=latents,
+        layers={
+            "embedding_mean": moments.embedding_mean.astype(np.float32),
+            "embedding_sd": moments.embedding_sd.astype(np.float32),
+            "effect": moments.effect_mean.astype(np.float32),
+            "effect_sd": moments.effect_sd.astype(np.float32),
+        },
+    )
+    table.obsm["X_umap"] = umap(table.layers["effect"], seed=seed)
+    table.uns["simulated"] = screen.simulated
+    truth = true_mask(screen)
+    if truth is not None:
+        table.uns["truth_mask"] = truth
+    return table
+
+
+def true_mask(screen: Screen) -> npt.NDArray[np.int8] | None:
+    """Known mask of a simulated screen, rows in the screen's order, or None."""
+    if screen.truth is None or not {"mask", "perturbations"} <= screen.truth.keys():
+        return None
+    rows = pd.Index(np.asarray(screen.truth["perturbations"]).astype(str))
+    order = rows.get_indexer(screen.perturbation_names)
+    if (order < 0).any():
+        return None
+    return np.asarray(screen.truth["mask"])[order].astype(np.int8)
+
+
+def match_truth(masks: ad.AnnData) -> MaskMatch | None:
+    """Match a table's open entries with the known mask, where there is one."""
+    if "truth_mask" not in masks.uns:
+        return None
+    return match_masks(masks.uns["truth_mask"], np.asarray(masks.X) > OPEN)
+
+
+def perturbation_annotations(screen: Screen) -> pd.DataFrame:
+    """Annotations of cells that belong to their perturbation, by perturbation (T rows).
+
+    A column of ``screen.obs`` is taken if it has one value within the cells of every single
+    perturbation, differs between perturbations and is not merely their name; a perturbation
+    never seen alone has no value.
+    """
+    per_cell = np.diff(screen.dosages.indptr)
+    alone = np.flatnonzero(per_cell == 1)
+    code = screen.dosages.indices[screen.dosages.indptr[alone]]
+    names = screen.perturbation_names
+    groups = pd.Series(np.asarray(names)[code])
+    kept: dict[str, pd.Series] = {}
+    if groups.duplicated().any():
+        for column in screen.obs.columns:
+            values = screen.obs[column].iloc[alone].reset_index(drop=True)
+            distinct = pd.DataFrame({"group": groups, "value": values}).drop_duplicates()
+            if distinct["group"].duplicated().any() or distinct["value"].nunique() < 2:
+                continue
+            value = distinct.set_index("group")["value"]
+            if not (value.astype(str) == value.index).all():
+                kept[str(column)] = value.reindex(names)
+    return pd.DataFrame(kept, index=names)
+
+
+def _describe_perturbations(
+    model: SAMSVAE, screen: Screen, effects: ad.AnnData | None
+) -> pd.DataFrame:
+    n_perturbations = screen.n_perturbations
+    training = screen.dosages[np.flatnonzero(model.split == "train")]
+    counts = pd.DataFrame(
+        {
+            "n_cells": np.bincount(screen.dosages.indices, minlength=n_perturbations),
+            "n_cells_train": np.bincount(training.indices, minlength=n_perturbations),
+            "n_significant": 0,
+        },
+        index=screen.perturbation_names,
+    )
+    if effects is not None:
+        alone = effects.obs[effects.obs["n_perturbations"] == 1]
+        found = alone.groupby(alone["perturbations"].astype(str))["n_significant"].max()
+        counts["n_significant"] = found.reindex(counts.index).fillna(0).astype(int)
+    annotations = perturbation_annotations(screen)
+    clash = {name: f"{name}_annotation" for name in annotations if name in counts}
+    return counts.join(annotations.rename(columns=clash))

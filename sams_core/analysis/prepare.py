@@ -1,0 +1,180 @@
+"""Everything expensive that the explorer shows of a trained model, computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from sams_core import checkpoint
+from sams_core.analysis.effects_table import effects_table, heldout_scores
+from sams_core.analysis.latents import cells_table
+from sams_core.analysis.likelihood import elbo_by_split
+from sams_core.analysis.masks import OPEN, masks_table, match_truth
+from sams_core.api import SAMSVAE, SOURCE
+from sams_core.data.options import ReaderOptions
+from sams_core.data.reading import read_screen
+from sams_core.data.screen import Screen
+from sams_core.errors import CheckpointError
+from sams_core.storage import new_folder, read_json, write_json
+
+Progress = Callable[[str, float], None]
+"""Called with the name of the step and the share of it that is done, in [0, 1]."""
+
+STEPS = ("Reading the screen", "Effects", "Masks", "Cells", "Likelihood", "Writing")
+"""Names of the steps, in their order."""
+
+_VERSIONS = ("sams-core", "anndata", "numpy", "scanpy", "scipy", "torch", "umap-learn")
+
+
+def prepare(
+    folder: str | Path,
+    *,
+    screen: Screen | str | Path | None = None,
+    n_particles: int = 2500,
+    max_cells: int = 20_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> None:
+    """Compute the tables that the explorer opens and write them to ``folder/explorer``.
+
+    They are written to a temporary folder that then takes the place of the old one, so that the
+    app sees the old tables or the new ones.
+
+    Parameters
+    ----------
+    folder
+        A checkpoint.
+    screen
+        The screen it was trained on, or its path; by default the path noted at training.
+    n_particles
+        Simulated cells per condition for the model's effects.
+    max_cells
+        Cells shown in the latent space; of a larger screen a stratified subsample.
+    seed
+        Of every draw, subsample and map.
+    progress
+        Told of every step.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be read, or the screen is not the one it was trained on.
+    ScreenError
+        If the screen cannot be read.
+    """
+    started = time.perf_counter()
+    folder = Path(folder)
+
+    def report(step: str) -> Callable[[float], None]:
+        def at(share: float) -> None:
+            if progress is not None:
+                progress(step, share)
+
+        at(0.0)
+        return at
+
+    at = report("Reading the screen")
+    model = SAMSVAE.load(folder)
+    model.attach(_find_screen(model, folder, screen))
+    assert model.screen is not None
+    at(1.0)
+    effects = effects_table(
+        model, model.screen, n_particles=n_particles, seed=seed, progress=report("Effects")
+    )
+    at = report("Masks")
+    masks = masks_table(model, model.screen, effects, seed=seed)
+    at(1.0)
+    cells = cells_table(
+        model, model.screen, max_cells=max_cells, seed=seed, progress=report("Cells")
+    )
+    elbo = elbo_by_split(
+        model.module, model.screen, model.split, seed=seed, progress=report("Likelihood")
+    )
+    at = report("Writing")
+    metrics = collect_metrics(model.screen, effects, masks, elbo)
+    metrics["prepared"] = {
+        "seconds": round(time.perf_counter() - started, 1),
+        "versions": {name.replace("-", "_"): version(name) for name in _VERSIONS},
+        "seed": seed,
+    }
+    _write(
+        folder / checkpoint.EXPLORER, {"effects": effects, "masks": masks, "cells": cells}, metrics
+    )
+    at(1.0)
+
+
+def collect_metrics(
+    screen: Screen, effects: ad.AnnData, masks: ad.AnnData, elbo: pd.DataFrame
+) -> dict[str, Any]:
+    """Figures that say how good a checkpoint is, JSON-able.
+
+    Parameters
+    ----------
+    screen
+        The screen.
+    effects, masks
+        The tables of effects and masks.
+    elbo
+        By split, from :func:`sams_core.analysis.likelihood.elbo_by_split`.
+    """
+    truth = match_truth(masks)
+    known = None
+    if truth is not None:
+        known = {"f1": truth.f1, "precision": truth.precision, "recall": truth.recall}
+    by_split = elbo.to_dict("index")
+    splits = [name for name in checkpoint.SPLIT_NAMES if name in by_split]
+    return {
+        "n_cells": screen.n_cells,
+        "n_genes": screen.n_genes,
+        "n_perturbations": screen.n_perturbations,
+        "n_conditions": effects.n_obs,
+        "splits": {name: int(by_split[name]["n_cells"]) for name in splits},
+        "heldout_ate": heldout_scores(effects),
+        "elbo": {name: float(by_split[name]["elbo"]) for name in splits},
+        "share_open": float((np.asarray(masks.X) > OPEN).mean()),
+        "n_latents_used": int(masks.var["used"].sum()),
+        "truth": known,
+    }
+
+
+def _find_screen(model: SAMSVAE, folder: Path, screen: Screen | str | Path | None) -> Screen:
+    if isinstance(screen, Screen):
+        return screen
+    path = Path(screen) if screen is not None else _noted_path(folder)
+    return read_screen(path, options=ReaderOptions.model_validate(model.record.data.reader))
+
+
+def _noted_path(folder: Path) -> Path:
+    note = folder / SOURCE
+    path = read_json(note).get("screen") if note.is_file() else None
+    if not isinstance(path, str):
+        raise CheckpointError(
+            f"{folder} does not say where its screen is: name the file it was trained on with "
+            "--screen."
+        )
+    if not Path(path).exists():
+        raise CheckpointError(
+            f"The screen that {folder} was trained on is no longer at {path}: name its new place "
+            "with --screen."
+        )
+    return Path(path)
+
+
+def _write(target: Path, tables: dict[str, ad.AnnData], metrics: dict[str, Any]) -> None:
+    with new_folder(target, overwrite=True) as temporary:
+        for name, table in tables.items():
+            table.write_h5ad(temporary / f"{name}.h5ad", compression="gzip")
+        write_json(temporary / "metrics.json", metrics)
+        digests = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(temporary.iterdir())
+        }
+        write_json(temporary / checkpoint.MANIFEST, digests)
