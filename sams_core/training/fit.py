@@ -20,7 +20,6 @@ from torch import Tensor
 from sams_core.checkpoint import read_history
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
-from sams_core.errors import TrainingError
 from sams_core.models import Minibatch, SAMSVAEModule
 from sams_core.storage import read_metadata
 from sams_core.training.callbacks import Keeper, ProgressBar
@@ -104,11 +103,9 @@ def fit(
     Raises
     ------
     TrainingError
-        When there is nothing to train on or the loss stops being a number.
+        When the loss stops being a number.
     """
     training = np.flatnonzero(split == "train")
-    if len(training) < 2:
-        raise TrainingError("The split leaves fewer than 2 training cells: give it more.")
     hardware = hardware or Hardware()
     resume = state_path if state_path is not None and state_path.exists() else None
     keeper = Keeper(

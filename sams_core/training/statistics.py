@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sams_core.data.screen import Screen
+from sams_core.errors import TrainingError
 from sams_core.models import DataStatistics
 from sams_core.models.sams_vae import N_QUANTILES
 
@@ -22,14 +23,21 @@ def data_statistics(screen: Screen, split: np.ndarray) -> DataStatistics:
     screen
         n cells.
     split : (n,) array of "train", "val" or "test"
+
+    Raises
+    ------
+    TrainingError
+        When fewer than two cells train.
     """
     cells = np.flatnonzero(split == "train")
+    if len(cells) < 2:
+        raise TrainingError("The split leaves fewer than 2 training cells: give it more.")
     counts = screen.counts[cells]
     logged = counts.astype(np.float64)
     logged.data = np.log1p(logged.data)
     mean = np.asarray(logged.mean(0)).ravel()
     square = np.asarray(logged.multiply(logged).mean(0)).ravel()
-    n = max(len(cells), 2)
+    n = len(cells)
     deviation = np.sqrt(np.maximum(square - mean**2, 0) * n / (n - 1))
     deviation[deviation < 1e-6] = 1.0
     totals = np.asarray(counts.sum(0, dtype=np.float64)).ravel()

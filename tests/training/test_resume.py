@@ -1,0 +1,116 @@
+"""Interrupted training goes on to exactly the weights it would have reached."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from sams_core.api import SAMSVAE
+from sams_core.data import Screen
+from sams_core.training.callbacks import Keeper
+from tests.support.tiny import tiny_screen
+
+SETTINGS: dict[str, Any] = {
+    "max_steps": 60,
+    "validation_every": 10,
+    "batch_size": 64,
+    "n_particles": 2,
+}
+TOLERANCE = 1e-6
+
+
+class InterruptedRunError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def make(screen: Screen) -> SAMSVAE:
+    return SAMSVAE(screen, seed=3, n_latent=4, n_hidden=8, embedding_n_hidden=8)
+
+
+def differences(a: SAMSVAE, b: SAMSVAE) -> float:
+    pairs = zip(a.module.state_dict().values(), b.module.state_dict().values(), strict=True)
+    return max(float((x - y).abs().max()) for x, y in pairs)
+
+
+@pytest.fixture(scope="module")
+def screen() -> Screen:
+    return tiny_screen()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(screen: Screen, tmp_path_factory: pytest.TempPathFactory) -> SAMSVAE:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return make(screen).train(out=folder, progress=False, **SETTINGS)
+
+
+@pytest.mark.parametrize("stop_at", [1, 10, 33, 59])
+def test_resumes_exactly(
+    stop_at: int,
+    screen: Screen,
+    uninterrupted: SAMSVAE,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = Keeper.on_train_batch_end
+
+    def stop(self: Keeper, trainer, module, *args) -> None:  # type: ignore[no-untyped-def]
+        original(self, trainer, module, *args)
+        if trainer.global_step == stop_at:
+            raise InterruptedRunError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "on_train_batch_end", stop)
+        with pytest.raises(InterruptedRunError):
+            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+    resumed = SAMSVAE.load(tmp_path / "run", screen)
+    assert resumed.unfinished
+    resumed.resume(progress=False)
+    assert not resumed.unfinished
+    assert differences(resumed, uninterrupted) <= TOLERANCE
+    assert differences(SAMSVAE.load(tmp_path / "run"), uninterrupted) <= TOLERANCE
+    curves = [model.history.drop(columns="seconds") for model in (resumed, uninterrupted)]
+    pd.testing.assert_frame_equal(*curves)
+
+
+def test_a_finished_run_has_nothing_to_resume(screen: Screen, uninterrupted: SAMSVAE) -> None:
+    assert uninterrupted.folder is not None
+    again = SAMSVAE.load(uninterrupted.folder, screen)
+    assert not again.unfinished
+    assert differences(again.resume(progress=False), uninterrupted) == 0
+
+
+def train_into(folder: Path) -> None:
+    """Train the reference run; called in a process of its own."""
+    torch.set_num_threads(1)
+    make(tiny_screen()).train(out=folder, progress=False, **SETTINGS)
+
+
+def test_survives_kill_at_random_moments(
+    screen: Screen, uninterrupted: SAMSVAE, tmp_path: Path
+) -> None:
+    """``kill -9``, 20 times: always a loadable checkpoint, always an exact resume."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sams_core.api", "tests.support.tiny"])
+    moments = random.Random(0)
+    unfinished = 0
+    for attempt in range(20):
+        folder = tmp_path / f"run{attempt}"
+        process = context.Process(target=train_into, args=(folder,))
+        process.start()
+        while not folder.exists() and process.is_alive():
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 1.0))
+        process.kill()
+        process.join()
+        model = SAMSVAE.load(folder, screen)
+        unfinished += model.unfinished
+        assert bool(torch.isfinite(model.module.decoder_head.weight).all())
+        assert differences(model.resume(progress=False), uninterrupted) <= TOLERANCE
+    assert unfinished > 5, "hardly any run was interrupted: shorten the wait"
