@@ -1,0 +1,240 @@
+"""Tables that the effects, latents and combine pages read from a checkpoint."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from sams_core.analysis import combination_tables, effect_tables, latent_tables
+
+GENES = ["G0", "G1", "G2", "G3"]
+CONDITIONS = ["A", "B", "A+B", "C"]
+
+
+@pytest.fixture
+def effects() -> ad.AnnData:
+    model = np.array(
+        [[1.0, 0.0, 0.0, 0.1], [0.0, -2.0, 0.0, 0.1], [1.0, -2.0, 0.3, 0.2], [0, 0, 0, 0]]
+    )
+    table = ad.AnnData(
+        model,
+        obs=pd.DataFrame(
+            {
+                "perturbations": CONDITIONS,
+                "n_perturbations": [1, 1, 2, 1],
+                "n_cells": [100, 200, 50, 9],
+                "n_cells_train": [64, 128, 0, 6],
+                "n_cells_test": [20, 40, 50, 1],
+                "seen_in_training": [True, True, False, True],
+                "n_significant": [1, 3, 2, 0],
+                "pearson": [0.8, 0.9, 0.5, np.nan],
+                "pearson_top20": [0.8, 0.9, 0.5, np.nan],
+                "ceiling": [0.8, 0.95, np.nan, np.nan],
+                "ceiling_top20": [0.8, 0.95, np.nan, np.nan],
+            },
+            index=CONDITIONS,
+        ),
+        var=pd.DataFrame(
+            {"symbol": GENES, "mean_control": 1.0, "frac_detected": 0.5},
+            index=[f"id{i}" for i in range(4)],
+        ),
+    )
+    table.layers["model_se"] = np.full_like(model, 0.01)
+    for suffix, shift in (("", 0.01), ("_test", 0.02)):
+        table.layers[f"data_ate{suffix}"] = model + shift
+        table.layers[f"data_se{suffix}"] = np.full_like(model, 0.1)
+        table.layers[f"fdr{suffix}"] = np.where(np.abs(model) > 0.5, 0.01, 0.9)
+    table.layers["data_ate_test"][3] = np.nan
+    table.layers["fdr_test"][3] = np.nan
+    return table
+
+
+@pytest.fixture
+def masks() -> ad.AnnData:
+    names = ["A", "B", "C", "D"]
+    return ad.AnnData(
+        np.array([[0.9, 0.1], [0.8, 0.7], [0.0, 0.2], [0.1, 0.1]], dtype=np.float32),
+        obs=pd.DataFrame(
+            {
+                "n_cells": 10,
+                "n_significant": [1, 5, 0, 0],
+                "pathway": pd.Categorical(["one", "two", "two", "one"]),
+            },
+            index=names,
+        ),
+        var=pd.DataFrame(index=["z0", "z1"]),
+        obsm={"X_umap": np.arange(8.0).reshape(4, 2)},
+    )
+
+
+@pytest.fixture
+def cells() -> ad.AnnData:
+    labels = ["control", "A", "B+C", "A+B", "C"]
+    return ad.AnnData(
+        np.zeros((5, 0), np.float32),
+        obs=pd.DataFrame(
+            {
+                "condition": pd.Categorical(labels),
+                "perturbation": labels,
+                "replicate": pd.Categorical(["r1", "r2", None, "r1", "r1"]),
+                "lane": [1, 2, 1, 2, 1],
+            },
+            index=[f"c{i}" for i in range(5)],
+        ),
+    )
+
+
+class TestEffectTables:
+    def test_condition_table_takes_the_layer_asked_for(self, effects: ad.AnnData) -> None:
+        everyone = effect_tables.condition_table(effects, "B", cells="all")
+        held_out = effect_tables.condition_table(effects, "B", cells="held-out")
+        assert list(everyone.index) == GENES
+        assert everyone.loc["G1", "model"] == -2
+        assert everyone.loc["G1", "data"] == pytest.approx(-1.99)
+        assert held_out.loc["G1", "data"] == pytest.approx(-1.98)
+
+    def test_gene_table_lists_the_strongest_first(self, effects: ad.AnnData) -> None:
+        table = effect_tables.gene_table(effects, "G1", cells="held-out")
+        assert set(table.index[:2]) == {"B", "A+B"}
+        assert table.loc["A+B", "n_cells"] == 50
+        assert not table.loc["A+B", "seen_in_training"]
+        assert np.isnan(table.loc["C", "data"])
+
+    def test_fits_are_sorted_and_share_the_ceiling(self, effects: ad.AnnData) -> None:
+        fits = effect_tables.fit_table(effects)
+        assert list(fits.index) == ["B", "A", "A+B", "C"]
+        assert fits.loc["A", "percent_of_ceiling"] == pytest.approx(100)
+        assert np.isnan(fits.loc["A+B", "percent_of_ceiling"])
+
+    @pytest.mark.parametrize(
+        ("condition", "choice", "cells"),
+        [
+            ("A", "auto", "held-out"),
+            ("C", "auto", "all"),
+            ("C", "held-out", "held-out"),
+            ("A", "all", "all"),
+        ],
+    )
+    def test_which_cells(
+        self, effects: ad.AnnData, condition: str, choice: str, cells: str
+    ) -> None:
+        assert effect_tables.resolve_cells(effects, condition, choice) == cells
+
+    def test_what_to_open_first(self, effects: ad.AnnData) -> None:
+        assert effect_tables.strongest_condition(effects) == "B"
+        assert effect_tables.most_moved_gene(effects) == "G1"
+
+    def test_sentences(self, effects: ad.AnnData) -> None:
+        fits = effect_tables.fit_table(effects)
+        assert "reaches 95 %" in effect_tables.describe_fit(fits.loc["B"], 4)
+        assert "ceiling" not in effect_tables.describe_fit(fits.loc["A+B"], 4)
+        assert "Too few held-out cells (1)" in effect_tables.describe_fit(fits.loc["C"], 4)
+        assert effect_tables.describe_fits(fits).startswith("3 of 4")
+        assert effect_tables.describe_fits(fits.iloc[:0]).startswith("None of 0")
+
+    def test_gene_sentences(self, effects: ad.AnnData) -> None:
+        table = effect_tables.gene_table(effects, "G1", cells="held-out")
+        assert effect_tables.describe_gene(table, "G1", 0.05).startswith("2 of 3 measured")
+        assert effect_tables.describe_gene(table, "G1", 0.001).startswith("None of 3 measured")
+
+    def test_repeated_symbols_give_way_to_names(self, effects: ad.AnnData) -> None:
+        effects.var["symbol"] = ["G0", "G0", "G1", "G2"]
+        assert list(effect_tables.gene_names(effects)) == list(effects.var_names)
+
+    @pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [1.0, np.nan, np.nan]])
+    def test_no_correlation_without_spread(self, values: list[float]) -> None:
+        assert np.isnan(effect_tables.pearson(np.array(values), np.arange(3.0)))
+
+
+class TestLatentTables:
+    def test_choices_hold_each_name_once(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
+        choices = latent_tables.colour_choices(cells, masks)
+        assert choices == ["perturbation", "pathway", "replicate", "lane", "latent dimension"]
+
+    def test_annotations_reach_cells(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
+        values = latent_tables.cell_values(cells, masks, "pathway", control="control")
+        assert list(values) == ["control", "one", "two", latent_tables.SEVERAL, "two"]
+
+    def test_missing_values_stay_missing(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
+        values = latent_tables.cell_values(cells, masks, "replicate", control="control")
+        assert values.isna().tolist() == [False, False, True, False, False]
+
+    def test_few_numbers_are_categories(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
+        lanes = latent_tables.cell_values(cells, masks, "lane", control="control")
+        assert list(lanes) == ["1", "2", "1", "2", "1"]
+        assert latent_tables.is_number(pd.Series(np.arange(100.0)))
+        assert not latent_tables.is_number(pd.Series([True, False] * 50))
+
+    def test_perturbations_are_ordered_by_strength(
+        self, cells: ad.AnnData, masks: ad.AnnData
+    ) -> None:
+        values = pd.Series(["A", "B", "A+B", "C", "control"])
+        order = latent_tables.category_order(values, masks, "perturbation")
+        assert order[:3] == ["B", "A", "C"]
+        assert latent_tables.category_order(pd.Series(["x", "y", "y"]), masks, "lane") == ["y", "x"]
+
+    def test_perturbation_table(self, masks: ad.AnnData) -> None:
+        table = latent_tables.perturbation_table(masks)
+        assert list(table["n_open"]) == [1, 2, 0, 0]
+        assert list(table["open_latents"]) == ["z0", "z0, z1", "none", "none"]
+        assert list(table["pathway"]) == ["one", "two", "two", "one"]
+
+
+class TestCombinationTables:
+    @pytest.fixture
+    def prediction(self) -> pd.DataFrame:
+        interaction = np.array([0.4, -0.2, 0.01, 0.3])
+        return pd.DataFrame(
+            {
+                "additive": [1.0, -2.0, 0.0, 0.2],
+                "predicted": np.array([1.0, -2.0, 0.0, 0.2]) + interaction,
+                "predicted_sd": 0.1,
+                "interaction": interaction,
+                "interaction_lower": [0.2, -0.3, 0.005, -0.1],
+                "interaction_upper": [0.6, -0.1, 0.015, 0.7],
+                "interaction_se": [0.01, 0.15, 0.001, 0.01],
+            },
+            index=pd.Index([f"id{i}" for i in range(4)], name="gene"),
+        )
+
+    @pytest.mark.parametrize(
+        ("chosen", "name"),
+        [(["B", "A"], "A+B"), (["A", "B"], "A+B"), (["A", "C"], None), (["A", "B", "C"], None)],
+    )
+    def test_measured_in_any_order(
+        self, effects: ad.AnnData, chosen: list[str], name: str | None
+    ) -> None:
+        assert combination_tables.measured_condition(effects, chosen) == name
+
+    def test_default_is_a_measured_combination_or_the_strongest(self, effects: ad.AnnData) -> None:
+        assert combination_tables.default_combination(effects) == ["A", "B"]
+        singles = effects[[0, 1, 3]].copy()
+        assert combination_tables.default_combination(singles) == ["B", "A"]
+
+    def test_measurement_is_matched_by_gene(
+        self, effects: ad.AnnData, prediction: pd.DataFrame
+    ) -> None:
+        shuffled = prediction.iloc[::-1]
+        table = combination_tables.add_measurement(shuffled, effects, "A+B", cells="all")
+        assert table.loc["id1", "measured"] == pytest.approx(-1.99)
+        assert "measured" not in combination_tables.add_measurement(
+            prediction, effects, None, cells="all"
+        )
+
+    def test_only_certain_and_sizeable_deviations_count(self, prediction: pd.DataFrame) -> None:
+        # id1 drowns in Monte-Carlo error, id2 is negligible, id3's interval holds zero.
+        assert combination_tables.detectable(prediction).tolist() == [True, False, False, False]
+        assert "+0.40 for id0" in combination_tables.describe_interaction(prediction)
+        rest = combination_tables.describe_interaction(prediction.iloc[1:])
+        assert rest.startswith("No interaction detectable")
+
+    def test_measurement_in_words(self, effects: ad.AnnData, prediction: pd.DataFrame) -> None:
+        table = combination_tables.add_measurement(prediction, effects, "A+B", cells="held-out")
+        words = effect_tables.CELL_WORDS["held-out"]
+        text = combination_tables.describe_measurement(table, effects.obs.loc["A+B"], words)
+        assert "held-out cells, 50" in text
+        assert "ceiling" not in text
+        drawn = combination_tables.as_effects(table)
+        assert list(drawn.columns) == ["model", "model_se", "data", "data_se", "fdr"]
