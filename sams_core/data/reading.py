@@ -70,9 +70,9 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open the store, or say in one sentence why it cannot be."""
     if not path.exists():
         raise ScreenError(f"There is no file '{path}'; check the path.")
-    if path.suffix == ".zarr":
+    if path.suffix.lower() == ".zarr":
         yield _open_zarr(path)
-    elif path.suffix == ".h5ad":
+    elif path.suffix.lower() == ".h5ad":
         with _open_hdf5(path) as root:
             yield root
     else:

@@ -276,6 +276,7 @@ collapse_guides
 
 
 def _require_columns(obs: pd.DataFrame, var: pd.DataFrame, options: ReaderOptions) -> None:
+    refuse_duplicates(obs.columns, "obs column", "rename or drop the others")
     for option in ("perturbation_key", "dose_key", "batch_key", "split_key"):
         name = getattr(options, option)
         if name is not None:

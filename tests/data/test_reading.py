@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pytest
 
@@ -94,27 +95,82 @@ def test_anything_but_an_anndata_is_refused() -> None:
         Screen.from_anndata([1, 2], perturbation_key=KEY)
 
 
-def test_flipped_and_missing_bytes_give_a_sentence_or_a_screen(tmp_path: Path) -> None:
+def outcome(path: Path) -> str | None:
+    """The sentence that refuses a file, or ``None`` if it gives a screen fit for use."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            screen = read_screen(path, perturbation_key=KEY, batch_key="lane")
+    except ScreenError as error:
+        return str(error)
+    assert (screen.library_size > 0).all()
+    assert np.isfinite(screen.dosages.data).all()
+    return None
+
+
+def test_files_cut_anywhere_give_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "screen.h5ad"
     rich().write_h5ad(path, compression="gzip")
     good = path.read_bytes()
+    for length in np.random.default_rng(0).integers(len(good), size=60):
+        path.write_bytes(good[:length])
+        sentence = outcome(path)
+        assert sentence is not None
+        assert "\n" not in sentence
+
+
+def stored_numbers(path: Path) -> list[tuple[int, int]]:
+    """Where a file's numbers lie: offset and length of every plain dataset.
+
+    Bytes that describe the file's structure are left alone: the HDF5 library itself can crash on
+    them, which no Python code can turn into a sentence.
+    """
+    places: list[tuple[int, int]] = []
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf":
+            start = item.id.get_offset()
+            if start is not None:
+                places.append((start, item.id.get_storage_size()))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return places
+
+
+def test_flipped_numbers_give_a_sentence_or_a_screen(tmp_path: Path) -> None:
+    path = tmp_path / "screen.h5ad"
+    rich().write_h5ad(path)
+    places, good = stored_numbers(path), path.read_bytes()
     rng = np.random.default_rng(0)
-    refused: list[str] = []
-    for attempt in range(150):
+    sentences = []
+    for _ in range(150):
         bad = bytearray(good)
-        if attempt % 3 == 0:
-            del bad[int(rng.integers(len(bad))) :]
-        else:
-            for at in rng.integers(len(bad), size=8):
-                bad[at] = int(rng.integers(256))
-        path.write_bytes(bytes(bad))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                screen = read_screen(path, perturbation_key=KEY)
-        except ScreenError as error:
-            refused.append(str(error))
-        else:
-            assert (screen.library_size > 0).all()
-    assert len(refused) > 50
+        start, length = places[rng.integers(len(places))]
+        for at in rng.integers(length, size=3):
+            bad[start + at] = rng.integers(256)
+        path.write_bytes(bad)
+        sentences.append(outcome(path))
+    refused = [sentence for sentence in sentences if sentence is not None]
+    assert 20 < len(refused) < 150
     assert not any("\n" in sentence for sentence in refused)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_zarr_folders_with_missing_or_flipped_files(tmp_path: Path) -> None:
+    path = tmp_path / "screen.zarr"
+    rich().write_zarr(path)
+    used = (path / "X", path / "obs", path / "var")
+    files = sorted(file for folder in used for file in folder.rglob("*") if file.is_file())
+    rng = np.random.default_rng(0)
+    refused = 0
+    for attempt, file in enumerate(files):
+        good = file.read_bytes()
+        if attempt % 2:
+            file.unlink()
+        else:
+            file.write_bytes(bytes(rng.integers(256, size=len(good), dtype=np.uint8)))
+        refused += outcome(path) is not None
+        file.write_bytes(good)
+    assert refused > len(files) // 5
+    assert outcome(path) is None

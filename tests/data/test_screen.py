@@ -178,6 +178,13 @@ def test_raw_counts_elsewhere_are_pointed_to() -> None:
         read(adata, layer="logs")
 
 
+def test_a_repeated_column_is_refused() -> None:
+    adata = tiny()
+    adata.obs = pd.concat([adata.obs, adata.obs], axis=1)
+    with pytest.raises(ScreenError, match=r"obs column name occurs.*'perturbation'"):
+        read(adata)
+
+
 @pytest.mark.parametrize("numeric", [True, False])
 def test_doses(numeric: bool) -> None:
     adata = labelled(["ctrl", "A", "A", "B"])
