@@ -23,12 +23,13 @@ NEGLIGIBLE = 0.05
 
 
 def measured_condition(effects: AnnData, perturbations: Sequence[str]) -> str | None:
-    """Name the measured condition with exactly these perturbations in any order, or None."""
+    """Name the measured condition with exactly these perturbations in any order, or None.
+
+    Conditions at other doses than 1 carry the dose in their name and do not count.
+    """
     wanted = frozenset(perturbations)
-    for condition, label in effects.obs["perturbations"].astype(str).items():
-        if frozenset(label.split("+")) == wanted:
-            return str(condition)
-    return None
+    names = (str(name) for name in effects.obs_names)
+    return next((name for name in names if frozenset(name.split("+")) == wanted), None)
 
 
 def default_combination(effects: AnnData) -> list[str]:
@@ -39,7 +40,7 @@ def default_combination(effects: AnnData) -> list[str]:
         best = combined["n_cells"].astype(int).idxmax()
         return str(combined.loc[best, "perturbations"]).split("+")
     strongest = obs["n_significant"].astype(int).sort_values(ascending=False, kind="stable")
-    return [str(name) for name in strongest.index[:2]]
+    return obs.loc[strongest.index, "perturbations"].astype(str).unique()[:2].tolist()
 
 
 def add_measurement(

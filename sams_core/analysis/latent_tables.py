@@ -102,7 +102,8 @@ def _as_text(values: pd.Series) -> pd.Series:
 def _shared_group(condition: str, groups: dict[str, object], control: str) -> object:
     if condition == control:
         return control
-    parts = {groups[part] for part in condition.split("+") if part in groups}
+    names = [n if n in groups else n.rpartition("@")[0] for n in condition.split("+")]
+    parts = {groups[name] for name in names if name in groups}
     if len(parts) > 1:
         return SEVERAL
     return parts.pop() if parts else None

@@ -100,13 +100,13 @@ class TestEffectTables:
         assert set(table.index[:2]) == {"B", "A+B"}
         assert table.loc["A+B", "n_cells"] == 50
         assert not table.loc["A+B", "seen_in_training"]
-        assert np.isnan(table.loc["C", "data"])
+        assert pd.isna(table.loc["C", "data"])
 
     def test_fits_are_sorted_and_share_the_ceiling(self, effects: ad.AnnData) -> None:
         fits = effect_tables.fit_table(effects)
         assert list(fits.index) == ["B", "A", "A+B", "C"]
         assert fits.loc["A", "percent_of_ceiling"] == pytest.approx(100)
-        assert np.isnan(fits.loc["A+B", "percent_of_ceiling"])
+        assert pd.isna(fits.loc["A+B", "percent_of_ceiling"])
 
     @pytest.mark.parametrize(
         ("condition", "choice", "cells"),
@@ -128,9 +128,9 @@ class TestEffectTables:
 
     def test_sentences(self, effects: ad.AnnData) -> None:
         fits = effect_tables.fit_table(effects)
-        assert "reaches 95 %" in effect_tables.describe_fit(fits.loc["B"], 4)
-        assert "ceiling" not in effect_tables.describe_fit(fits.loc["A+B"], 4)
-        assert "Too few held-out cells (1)" in effect_tables.describe_fit(fits.loc["C"], 4)
+        assert "reaches 95 %" in effect_tables.describe_fit(fits.T["B"], 4)
+        assert "ceiling" not in effect_tables.describe_fit(fits.T["A+B"], 4)
+        assert "Too few held-out cells (1)" in effect_tables.describe_fit(fits.T["C"], 4)
         assert effect_tables.describe_fits(fits).startswith("3 of 4")
         assert effect_tables.describe_fits(fits.iloc[:0]).startswith("None of 0")
 
@@ -156,6 +156,13 @@ class TestLatentTables:
     def test_annotations_reach_cells(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
         values = latent_tables.cell_values(cells, masks, "pathway", control="control")
         assert list(values) == ["control", "one", "two", latent_tables.SEVERAL, "two"]
+
+    def test_cells_at_another_dose_keep_their_annotation(
+        self, cells: ad.AnnData, masks: ad.AnnData
+    ) -> None:
+        cells.obs["condition"] = ["control", "A@0.5", "B@2+C", "A+B@0.1", "unheard of"]
+        values = latent_tables.cell_values(cells, masks, "pathway", control="control")
+        assert list(values) == ["control", "one", "two", latent_tables.SEVERAL, None]
 
     def test_missing_values_stay_missing(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
         values = latent_tables.cell_values(cells, masks, "replicate", control="control")
@@ -212,6 +219,10 @@ class TestCombinationTables:
         assert combination_tables.default_combination(effects) == ["A", "B"]
         singles = effects[[0, 1, 3]].copy()
         assert combination_tables.default_combination(singles) == ["B", "A"]
+
+    def test_other_doses_are_another_condition(self, effects: ad.AnnData) -> None:
+        effects.obs_names = ["A", "B", "A@2+B", "C"]
+        assert combination_tables.measured_condition(effects, ["A", "B"]) is None
 
     def test_measurement_is_matched_by_gene(
         self, effects: ad.AnnData, prediction: pd.DataFrame
