@@ -102,33 +102,18 @@ def exact_counts(
     ScreenError
         If a value is NaN, infinite, negative, fractional or above 4,294,967,295.
     """
-
-    def refuse(position: int, said: str, cure: str) -> None:
-        row = int(np.searchsorted(csr.indptr, position, side="right")) - 1
-        gene = gene_names[csr.indices[position]]
-        raise ScreenError(
-            f"{field} holds {said} (cell '{cell_names[row]}', gene '{gene}'); {cure}."
-        )
-
     largest = 0
     for start, values in _chunks(csr.data):
-        if values.dtype.kind == "f":
-            if not (finite := np.isfinite(values)).all():
-                at = int(np.argmin(finite))
-                cure = "replace such values by the raw counts or drop those cells"
-                refuse(start + at, f"the value {values[at]}, which is no count", cure)
-            if (fraction := values != np.floor(values)).any():
-                at = int(np.argmax(fraction))
-                cure = _where_the_counts_are(other_layers())
-                refuse(start + at, f"fractional values such as {values[at]:.4g}", cure)
-        if values.size and values.min() < 0:
-            at = int(np.argmin(values))
-            cure = _where_the_counts_are(other_layers())
-            refuse(start + at, f"negative values such as {values[at]:.4g}", cure)
+        fault = _first_fault(values)
+        if fault is not None:
+            at, said, cure = fault
+            row = int(np.searchsorted(csr.indptr, start + at, side="right")) - 1
+            raise ScreenError(
+                f"{field} holds {said} (cell '{cell_names[row]}', gene "
+                f"'{gene_names[csr.indices[start + at]]}'); "
+                f"{cure or _where_the_counts_are(other_layers())}."
+            )
         largest = max(largest, int(values.max(initial=0)))
-        if largest > np.iinfo(np.uint32).max:
-            at = int(np.argmax(values))
-            refuse(start + at, f"a count of {largest:,}, which no cell has", "give the raw counts")
     return _rebuild(csr, largest)
 
 
@@ -170,6 +155,27 @@ def holds_whole_numbers(values: np.ndarray) -> bool:
     if values.dtype.kind not in "buif":
         return False
     return bool(np.isfinite(values).all() and (values >= 0).all() and not (values % 1).any())
+
+
+def _first_fault(values: np.ndarray) -> tuple[int, str, str | None] | None:
+    """Position of a value that is no count, what to call it, and the cure where it is clear."""
+    if values.dtype.kind == "f":
+        finite = np.isfinite(values)
+        if not finite.all():
+            at = int(np.argmin(finite))
+            cure = "replace such values by the raw counts or drop those cells"
+            return at, f"the value {values[at]}, which is no count", cure
+        broken = values != np.floor(values)
+        if broken.any():
+            at = int(np.argmax(broken))
+            return at, f"fractional values such as {values[at]:.4g}", None
+    at = int(np.argmin(values))
+    if values[at] < 0:
+        return at, f"negative values such as {values[at]:.4g}", None
+    at = int(np.argmax(values))
+    if values[at] > np.iinfo(np.uint32).max:
+        return at, f"a count of {int(values[at]):,}, which no cell has", "give the raw counts"
+    return None
 
 
 def _rebuild(csr: sparse.csr_matrix, largest: int) -> sparse.csr_matrix:

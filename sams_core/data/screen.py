@@ -143,12 +143,9 @@ collapse_guides
         doses = None if options.dose_key is None else obs[options.dose_key]
         dosages, conditions = build_dosages(labels, doses)
         batch = None if options.batch_key is None else read_batches(obs[options.batch_key])
-        split, split_notes = None, list[str]()
-        if options.split_key is not None:
-            split, split_notes = read_split(obs[options.split_key])
+        split, split_notes = _split_of(obs, options)
         used = {options.dose_key, options.batch_key, options.split_key}
-        if not labels.collapsed:
-            used.add(options.perturbation_key)
+        used |= set() if labels.collapsed else {options.perturbation_key}
         return cls(
             counts=counts,
             dosages=dosages,
@@ -293,6 +290,12 @@ def _refuse_repeated_names(
     if options.gene_symbols is not None:
         cure = f"leave gene_symbols='{options.gene_symbols}' off, or sum those genes first"
     refuse_duplicates(gene_names, "gene", cure)
+
+
+def _split_of(
+    obs: pd.DataFrame, options: ReaderOptions
+) -> tuple[pd.Categorical[str] | None, list[str]]:
+    return (None, []) if options.split_key is None else read_split(obs[options.split_key])
 
 
 def _tell_dropped(keep: np.ndarray) -> str:

@@ -90,31 +90,38 @@ def simulate_screen(config: SimulationConfig) -> AnnData:
     counts = _draw_counts(
         z_basal + shifts[condition], loadings, log_base, concentration, config.depth, rng
     )
-    pathway_names = _numbered("pathway_", config.n_pathways)[pathway] if config.n_pathways else None
-    labels = np.array(["+".join(names[list(pair)]) or "control" for pair in members])
-    obs = pd.DataFrame({"perturbation": pd.Categorical(labels[condition])})
-    if pathway_names is not None:
-        groups = ["+".join(sorted(set(pathway_names[list(pair)]))) or "control" for pair in members]
-        obs["pathway"] = pd.Categorical(np.array(groups)[condition])
-    obs.index = pd.Index(_numbered("cell_", condition.size).astype(object))
+    pathways = np.full(names.size, "")
+    if config.n_pathways:
+        pathways = _numbered("pathway_", config.n_pathways)[pathway]
     truth = {
         "mask": mask.astype(np.int8),
         "embedding": embedding.astype(np.float32),
         "perturbations": names.astype(object),
-        "pathways": np.full(names.size, "", object)
-        if pathway_names is None
-        else pathway_names.astype(object),
+        "pathways": pathways.astype(object),
         "loadings": loadings.astype(np.float32),
         "log_base": log_base.astype(np.float32),
         "concentration": concentration.astype(np.float32),
     }
     return AnnData(
         X=counts,
-        obs=obs,
+        obs=_annotate(names, pathways, members, condition),
         var=pd.DataFrame(index=pd.Index(_numbered("G", config.n_genes).astype(object))),
         obsm={"z_basal_truth": z_basal.astype(np.float32)},
         uns={"simulated": True, "truth": truth},
     )
+
+
+def _annotate(
+    names: np.ndarray, pathways: np.ndarray, members: list[tuple[int, ...]], condition: np.ndarray
+) -> pd.DataFrame:
+    """Label and, if there are pathways, pathway of every cell."""
+    labels = np.array(["+".join(names[list(pair)]) or "control" for pair in members])
+    columns = {"perturbation": pd.Categorical(labels[condition])}
+    if pathways.any():
+        groups = ["+".join(sorted(set(pathways[list(pair)]))) or "control" for pair in members]
+        columns["pathway"] = pd.Categorical(np.array(groups)[condition])
+    index = pd.Index(_numbered("cell_", condition.size).astype(object))
+    return pd.DataFrame(columns, index=index)
 
 
 def _numbered(prefix: str, count: int) -> np.ndarray:
