@@ -6,13 +6,23 @@ from pathlib import Path
 
 import streamlit as st
 
+from sams_core.errors import SamsError
+
 GENE_SET_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "gene_sets"
 
 
 def gene_sets() -> dict[str, dict[str, list[str]]]:
-    """Collections in ``assets/gene_sets`` by name, each gene set's name to its genes."""
-    files = sorted(GENE_SET_FOLDER.glob("*.gmt"))
-    return {_label(path): _read(str(path), path.stat().st_mtime_ns) for path in files}
+    """Collections in ``assets/gene_sets`` by name, each gene set's name to its genes.
+
+    A file that cannot be read is left out, and the page says why.
+    """
+    collections = {}
+    for path in sorted(GENE_SET_FOLDER.glob("*.gmt")):
+        try:
+            collections[_label(path)] = _read(str(path), path.stat().st_mtime_ns)
+        except SamsError as error:
+            st.warning(str(error), icon=":material/warning:")
+    return collections
 
 
 def _label(path: Path) -> str:

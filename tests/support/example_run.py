@@ -71,7 +71,7 @@ def _screen(rng: np.random.Generator, labels: Labels, simulated: bool) -> Screen
 def _masks(rng: np.random.Generator, simulated: bool) -> ad.AnnData:
     is_open = np.zeros((len(SINGLES), N_LATENT), dtype=bool)
     is_open[:4, :2] = is_open[4:6, 2] = True
-    probability = np.where(is_open, rng.uniform(0.8, 0.99, is_open.shape), 0.04)
+    probability = np.where(is_open, rng.uniform(0.8, 0.94, is_open.shape), 0.04)
     embedding = rng.normal(0, 1.5, is_open.shape)
     n_cells = rng.integers(8, 20, len(SINGLES))
     masks = ad.AnnData(

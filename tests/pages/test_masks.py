@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import OpenPage
+
+pytestmark = pytest.mark.usefixtures("example_runs")
+
+
+def figure(app: AppTest) -> dict[str, Any]:
+    (chart,) = app.get("plotly_chart")
+    return dict(json.loads(chart.proto.spec))
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(block.value for block in app.markdown)
+
+
+def test_shows_the_mask_by_pathway_without_unused_latents(open_page: OpenPage) -> None:
+    app = open_page("masks")
+    assert not app.exception
+    fig = figure(app)
+    assert set(fig["data"][0]["x"]) == {"z0", "z1", "z2"}
+    assert [note["text"] for note in fig["layout"]["annotations"]] == [
+        "<b>IFN-gamma</b>  4",
+        "<b>TGF-beta</b>  2",
+        "<b>other</b>  2",
+    ]
+    assert "6 of 8 perturbations shift at least one latent dimension" in words(app)
+    assert app.toggle(key="mask_unused").label == "Unused latents (3)"
+
+
+def test_chart_has_a_text_alternative_that_states_the_finding(open_page: OpenPage) -> None:
+    (chart,) = open_page("masks").get("plotly_chart")
+    assert "6 of 8 perturbations" in chart.proto.alt
+
+
+def test_unused_latents_can_be_shown(open_page: OpenPage) -> None:
+    app = open_page("masks")
+    app.toggle(key="mask_unused").set_value(True).run()
+    assert len(figure(app)["data"][0]["x"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("grouping", "first"),
+    [
+        ("Reactome signalling gene sets", "<b>Interferon gamma signaling</b>  4"),
+        ("pathway", "<b>IFN-gamma</b>  4"),
+    ],
+)
+def test_grouping_comes_from_annotations_or_gene_sets(
+    open_page: OpenPage, grouping: str, first: str
+) -> None:
+    app = open_page("masks", {"mask_group": grouping})
+    assert figure(app)["layout"]["annotations"][0]["text"] == first
+
+
+def test_without_grouping_there_are_no_headers(open_page: OpenPage) -> None:
+    app = open_page("masks", {"mask_group": "None"})
+    assert "annotations" not in figure(app)["layout"]
+    assert "group" not in app.dataframe[0].value
+
+
+def test_a_shared_link_restores_the_view(open_page: OpenPage) -> None:
+    query = {
+        "run": "simulated",
+        "mask_view": "Signed effect",
+        "mask_threshold": "0.8",
+        "mask_open": "true",
+        "mask_truth": "false",
+    }
+    app = open_page("masks", query)
+    assert app.slider(key="mask_threshold").value == 0.8
+    assert app.toggle(key="mask_open").value
+    fig = figure(app)
+    assert len(fig["data"]) == 1
+    assert "Effect" in fig["data"][0]["colorbar"]["title"]["text"]
+    assert dict(app.query_params) == query
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"mask_view": "Magic"},
+        {"mask_group": "no such column"},
+        {"mask_threshold": "abc"},
+        {"mask_threshold": "7"},
+        {"mask_unused": "maybe"},
+        {"mask_view": ["Embedding", "Embedding"]},
+    ],
+)
+def test_bad_values_in_the_address_fall_back(open_page: OpenPage, query: dict[str, Any]) -> None:
+    app = open_page("masks", query)
+    assert not app.exception
+    assert not app.error
+    assert figure(app)["data"]
+    assert 0.05 <= app.slider(key="mask_threshold").value <= 0.95
+
+
+@pytest.mark.parametrize("key", ["mask_view", "mask_group"])
+def test_an_unknown_choice_in_the_address_is_told(open_page: OpenPage, key: str) -> None:
+    assert "Magic" in open_page("masks", {key: "Magic"}).warning[0].value
+
+
+def test_truth_lies_beside_the_model_when_simulated(open_page: OpenPage) -> None:
+    app = open_page("masks", {"run": "simulated"})
+    fig = figure(app)
+    assert len(fig["data"]) == 2
+    assert set(fig["data"][1]["x"]) == {"z0", "z1", "z2"}
+    assert "F1 **1.00**" in words(app)
+
+
+def test_a_real_screen_offers_no_truth(open_page: OpenPage) -> None:
+    app = open_page("masks")
+    assert "mask_truth" not in [toggle.key for toggle in app.toggle]
+    assert "imulated" not in words(app)
+
+
+def test_a_threshold_above_everything_says_what_to_do(open_page: OpenPage) -> None:
+    app = open_page("masks", {"mask_threshold": "0.95"})
+    assert not app.exception
+    assert "Lower the threshold" in app.info[0].value
+    app.toggle(key="mask_unused").set_value(True).run()
+    assert len(figure(app)["data"][0]["x"]) == 6
+
+
+def test_tables_follow_the_threshold(open_page: OpenPage) -> None:
+    app = open_page("masks")
+    by_perturbation, by_latent = (table.value for table in app.dataframe)
+    assert by_perturbation.loc["STAT1", "n_open"] == 2
+    assert by_perturbation.loc["SPI1", "open_latents"] == ""
+    assert set(str(by_latent.loc["z2", "perturbations"]).split(", ")) == {"SMAD4", "TGFBR2"}
+    app.slider(key="mask_threshold").set_value(0.05).run()
+    assert not app.exception
+    assert len(app.get("download_button")) == 2
