@@ -48,7 +48,7 @@ def cells_table(
     chosen = stratified_subsample(np.asarray(screen.conditions.codes), max_cells, seed=seed)
     part = screen if len(chosen) == screen.n_cells else screen.subset(chosen)
     basal = model.get_latent_representation(part, kind="basal")
-    full = model.get_latent_representation(part, kind="full")
+    full = basal + part.dosages @ model.effects().to_numpy(np.float32)
     report(0.1)
     table = ad.AnnData(
         sparse.csr_matrix(np.empty((part.n_cells, 0), np.float32)),

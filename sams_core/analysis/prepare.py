@@ -13,7 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sams_core import checkpoint
+from sams_core import __version__, checkpoint
 from sams_core.analysis.effects_table import effects_table, heldout_scores
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
@@ -31,7 +31,7 @@ Progress = Callable[[str, float], None]
 STEPS = ("Reading the screen", "Effects", "Masks", "Cells", "Likelihood", "Writing")
 """Names of the steps, in their order."""
 
-_VERSIONS = ("sams-core", "anndata", "numpy", "scanpy", "scipy", "torch", "umap-learn")
+_VERSIONS = ("anndata", "numpy", "scanpy", "scipy", "torch", "umap-learn")
 
 
 def prepare(
@@ -102,7 +102,7 @@ def prepare(
     metrics = collect_metrics(model.screen, effects, masks, elbo)
     metrics["prepared"] = {
         "seconds": round(time.perf_counter() - started, 1),
-        "versions": {name.replace("-", "_"): version(name) for name in _VERSIONS},
+        "versions": {"sams_core": __version__, **{name: version(name) for name in _VERSIONS}},
         "seed": seed,
     }
     _write(
