@@ -53,7 +53,7 @@ def controls() -> tuple[str, float]:
 def view_controls(n_unused: int) -> tuple[View, bool, bool, bool]:
     """Draw what only the map needs: view, only open entries, unused latents, truth."""
     tell("mask_view", VIEW_OF)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.segmented_control(
             "Colour shows",
             list(VIEW_OF),
@@ -72,7 +72,7 @@ def view_controls(n_unused: int) -> tuple[View, bool, bool, bool]:
             help="Leave entries below the threshold blank.",
         )
         with_unused = st.toggle(
-            f"Unused latents ({n_unused})",
+            f"Unused ({n_unused})",
             key="mask_unused",
             bind="query-params",
             help="Latent dimensions that no perturbation opens at this threshold are hidden "
@@ -152,7 +152,9 @@ def tables(choice: str, threshold: float) -> None:
                     "Open latents", help="How many latent dimensions it shifts."
                 ),
                 "open_latents": st.column_config.TextColumn(
-                    "Which", help="The latent dimensions it shifts, the strongest shift first."
+                    "Which",
+                    width="large",
+                    help="The latent dimensions it shifts, the strongest shift first.",
                 ),
                 "strength": st.column_config.NumberColumn(
                     "Shift",
@@ -183,7 +185,9 @@ def tables(choice: str, threshold: float) -> None:
                     "about 1.",
                 ),
                 "perturbations": st.column_config.TextColumn(
-                    "Which", help="The perturbations that shift it, the strongest first."
+                    "Which",
+                    width="large",
+                    help="The perturbations that shift it, the strongest first.",
                 ),
             },
         )

@@ -69,7 +69,7 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
 def _ink(fig: go.Figure) -> None:
     """Write text in the page's strongest grey; Streamlit's own is too faint for small type."""
     text = {"color": INK}
-    fig.update_layout(font=text, legend_font=text)
+    fig.update_layout(font=text, legend_font=text, hoverlabel_font=text)
     fig.update_xaxes(tickfont=text, title_font=text)
     fig.update_yaxes(tickfont=text, title_font=text)
     fig.update_annotations(font=text)

@@ -20,7 +20,8 @@ HEADER_PIXELS = 26
 LABELLED_ROW_PIXELS = 12
 MAX_LABELLED_LATENTS = 64
 _HEIGHT_OF_DENSE_MAP = 1200
-_MARGIN = {"l": 8, "r": 8, "t": 76, "b": 16}
+_MARGIN = {"l": 8, "r": 8, "t": 40, "b": 16}
+_TITLE_PIXELS = 36
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ def mask_heatmap(
     fig.add_trace(_model_trace(tables, layout, list(latents), view), row=1, col=1)
     if truth is not None:
         fig.add_trace(_truth_trace(truth, layout), row=1, col=2)
-    apply_style(fig, height=layout.height)
-    fig.update_layout(margin=_MARGIN)
+    titles = _TITLE_PIXELS if truth is not None else 0
+    apply_style(fig, height=layout.height + titles)
+    fig.update_layout(margin={**_MARGIN, "t": _MARGIN["t"] + titles})
     fig.update_annotations(yshift=38, font_size=14)
     for column, width in enumerate(widths, start=1):
         fig.update_xaxes(
