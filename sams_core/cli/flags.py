@@ -20,7 +20,13 @@ from pydantic import BaseModel
 from sams_core.errors import ConfigError, SamsError
 
 Command = Callable[..., None]
-_METAVARS: dict[Any, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT", list[str]: "TEXT"}
+_METAVARS: dict[Any, str | None] = {
+    bool: None,
+    int: "INTEGER",
+    float: "NUMBER",
+    str: "TEXT",
+    list[str]: "TEXT",
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def _flag(table: Table, name: str) -> inspect.Parameter:
         f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
         help=table.describe(name),
         rich_help_panel=table.title,
-        metavar=_METAVARS.get(kind),
+        metavar=_METAVARS.get(kind, "NAME"),
         show_default=False,
     )
     return inspect.Parameter(

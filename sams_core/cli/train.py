@@ -65,7 +65,9 @@ def train(
     ] = None,
     accelerator: Annotated[
         Literal["auto", "cpu", "gpu"],
-        typer.Option(help="What to train on; auto takes a GPU where there is one."),
+        typer.Option(
+            metavar="NAME", help="cpu, gpu, or auto, which takes a GPU where there is one."
+        ),
     ] = "auto",
     devices: Annotated[
         int | None,

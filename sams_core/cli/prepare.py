@@ -1,0 +1,108 @@
+"""`prepare`: what the explorer shows of a trained model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from sams_core.cli.terminal import progress_console, reports_failures, say
+
+
+@reports_failures
+def prepare(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder written by train.")],
+    screen: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The screen that RUN was trained on, if it has been moved."
+        ),
+    ] = None,
+    n_particles: Annotated[
+        int,
+        typer.Option(
+            metavar="INTEGER", min=2, help="Simulated cells a condition for the model's effects."
+        ),
+    ] = 2500,
+    max_cells: Annotated[
+        int,
+        typer.Option(
+            metavar="INTEGER", min=1, help="Cells shown on the maps; of more, a sample is shown."
+        ),
+    ] = 20_000,
+    seed: Annotated[
+        int, typer.Option(metavar="INTEGER", min=0, help="Seed of everything random.")
+    ] = 0,
+) -> None:
+    """Compute what the explorer shows of a trained model: effects, masks, maps of cells, scores.
+
+    Everything expensive is done here once and written to RUN/explorer, so that pages open at once.
+    """
+    from sams_core.analysis import prepare as preparing
+
+    with _Steps(preparing.STEPS) as steps:
+        preparing.prepare(
+            run,
+            screen=screen,
+            n_particles=n_particles,
+            max_cells=max_cells,
+            seed=seed,
+            progress=steps.report,
+        )
+    _report(run)
+
+
+class _Steps:
+    """A bar for each step on a terminal, a line for each elsewhere."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.console = progress_console()
+        self.bars = Progress(
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            console=self.console,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.names = names
+
+    def __enter__(self) -> _Steps:
+        if self.console.is_terminal:
+            self.bars.start()
+            self.tasks = {
+                name: self.bars.add_task(name, total=1.0, start=False) for name in self.names
+            }
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        if self.console.is_terminal:
+            self.bars.stop()
+
+    def report(self, name: str, share: float) -> None:
+        """Show how far a step is."""
+        if self.console.is_terminal:
+            if share == 0:
+                self.bars.start_task(self.tasks[name])
+            self.bars.update(self.tasks[name], completed=share)
+        elif share == 0:
+            self.console.print(f"{name} ...")
+
+
+def _report(run: Path) -> None:
+    metrics: dict[str, Any] = json.loads((run / "explorer" / "metrics.json").read_text())
+    scores = metrics["heldout_ate"]
+    if scores["pearson"] is not None and scores["ceiling"] is not None:
+        say(
+            f"\nEffects on held-out cells: Pearson {scores['pearson']:.2f} between model and data; "
+            f"the data's own ceiling is {scores['ceiling']:.2f}."
+        )
+    say(
+        f"Latent dimensions in use: {metrics['n_latents_used']}. "
+        f"Mask entries open: {metrics['share_open']:.1%}."
+    )
+    say("\nNext:", style="bold")
+    say(f"  make app RUNS={run}")
