@@ -37,16 +37,16 @@ def combination() -> None:
             key="combine",
             bind="query-params",
             max_selections=AT_MOST,
-            width=330,
+            width=310,
             help=f"Two to {AT_MOST}. It opens on the measured combination with the most cells, or "
             "else on the two strongest perturbations.",
         )
         sort = controls.pick(
-            "Genes with the",
+            "List genes by",
             list(SORTS),
             key="combine_genes",
             width=230,
-            help="Which genes the first figure lists.",
+            help="The first figure lists the genes with the largest of these.",
         )
         choice = controls.pick_cells("combine_cells")
     if len(chosen) < 2:
@@ -127,14 +127,23 @@ def compare(
     with right:
         if condition is not None:
             measurement(shown, condition, words)
-    with st.expander("All genes as a table", icon=":material/table:"):
-        explorer.show_table(
-            shown,
-            key="combine_table",
-            name=f"{name}_prediction",
-            column_config=dict.fromkeys(shown.columns, st.column_config.NumberColumn(format="%.3f"))
-            | {"fdr": st.column_config.NumberColumn("FDR", format="%.1e", help=GLOSSARY["FDR"])},
-        )
+        else:
+            st.subheader("All genes", anchor=False)
+            gene_table(shown, name)
+    if condition is not None:
+        with st.expander("All genes as a table", icon=":material/table:"):
+            gene_table(shown, name)
+
+
+def gene_table(shown: pd.DataFrame, name: str) -> None:
+    """List every gene with all that was predicted and measured."""
+    explorer.show_table(
+        combination_tables.in_reading_order(shown),
+        key="combine_table",
+        name=f"{name}_prediction",
+        column_config=dict.fromkeys(shown.columns, st.column_config.NumberColumn(format="%.3f"))
+        | {"fdr": st.column_config.NumberColumn("FDR", format="%.1e", help=GLOSSARY["FDR"])},
+    )
 
 
 def measurement(shown: pd.DataFrame, condition: str, words: str) -> None:
@@ -146,7 +155,7 @@ def measurement(shown: pd.DataFrame, condition: str, words: str) -> None:
             combination_tables.as_effects(shown),
             x_title=f"Measured in {words}",
             y_title="Model's prediction",
-            height=520,
+            height=480,
         ),
         key="combination_measured",
         alt=finding,

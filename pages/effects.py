@@ -173,6 +173,8 @@ def open_condition(condition: str) -> None:
 
 def all_perturbations() -> None:
     """List every condition by how well the model fits it."""
+    # A value that was never set before does not reach the address when a button sets it.
+    st.session_state.setdefault("condition", effect_tables.strongest_condition(table))
     finding = effect_tables.describe_fits(fits)
     st.markdown(finding)
     left, right = st.columns([5, 4], gap="medium")

@@ -67,6 +67,15 @@ def add_measurement(
     return prediction.assign(measured=data["data"], measured_se=data["data_se"], fdr=data["fdr"])
 
 
+def in_reading_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Order a table of `add_measurement` for reading: what matters first, strongest genes first."""
+    first = ["predicted", "additive", "interaction", "measured", "fdr"]
+    columns = [column for column in first if column in table]
+    columns += [str(column) for column in table if column not in columns]
+    strength = table["predicted"].abs().sort_values(ascending=False, kind="stable")
+    return table.loc[strength.index, columns]
+
+
 def detectable(table: pd.DataFrame) -> pd.Series:
     """Genes that the model moves otherwise than the sum of the singles, and by how much matters.
 

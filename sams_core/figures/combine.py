@@ -33,9 +33,9 @@ from sams_core.figures.style import (
 )
 
 SORTS = {
-    "predicted": "Largest predicted shift",
-    "interaction": "Largest deviation from the sum",
-    "measured": "Largest measured shift",
+    "predicted": "Predicted shift",
+    "interaction": "Deviation from the sum",
+    "measured": "Measured shift",
 }
 _SCATTER_HOVER = [
     "predicted_sd",
@@ -88,7 +88,7 @@ def combination_dots(
     return fig
 
 
-def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int = 520) -> go.Figure:
+def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int = 480) -> go.Figure:
     """Predicted shift against the sum of the singles' shifts, one point a gene."""
     fig = go.Figure()
     shown = table[np.isfinite(table["additive"]) & np.isfinite(table["predicted"])]
