@@ -69,12 +69,18 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
 def _ink(fig: go.Figure) -> None:
     """Write text in the page's strongest grey; Streamlit's own is too faint for small type."""
     text = {"color": INK}
-    fig.update_layout(font=text, legend_font=text, hoverlabel_font=text)
+    colorbar = {"tickfont": text, "title": {"font": text}}
+    fig.update_layout(
+        font=text, legend={"font": text, "title": {"font": text}}, hoverlabel_font=text
+    )
     fig.update_xaxes(tickfont=text, title_font=text)
     fig.update_yaxes(tickfont=text, title_font=text)
     fig.update_annotations(font=text)
+    fig.update_coloraxes(colorbar=colorbar)
+    fig.update_traces(colorbar=colorbar, selector={"type": "heatmap"})
     fig.update_traces(
-        colorbar={"tickfont": text, "title": {"font": text}}, selector={"type": "heatmap"}
+        marker_colorbar=colorbar,
+        selector=lambda trace: "marker" in trace and bool(trace.marker.showscale),
     )
 
 
@@ -99,7 +105,14 @@ def show_table(
         As for :func:`streamlit.dataframe`.
     """
     named = df.index.name is not None
-    st.dataframe(df, key=key, hide_index=not named, column_config=column_config, alt=name)
+    st.dataframe(
+        df,
+        key=key,
+        hide_index=not named,
+        column_config=column_config,
+        placeholder="–",
+        alt=name,
+    )
     st.download_button(
         "Download CSV",
         df.to_csv(index=named).encode(),
