@@ -26,7 +26,7 @@ def arranged(cache_key: str, _run: Run, choice: str) -> tuple[list[Group], list[
 
 def controls() -> tuple[str, float]:
     """Draw what the map and the tables share: grouping and threshold."""
-    choices = [*mask_tables.annotation_columns(masks), mask_tables.NO_GROUPING, *gene_sets()]
+    choices = mask_tables.grouping_choices(masks, gene_sets())
     tell("mask_group", choices)
     left, right = st.columns(2, gap="medium")
     choice = left.selectbox(

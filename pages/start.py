@@ -122,8 +122,7 @@ def model_quality() -> None:
         if (metrics["heldout_ate"]["baselines"].get(name) or {}).get("pearson") is None
     ]
     st.caption(
-        "The ceiling is how well effects measured in training cells predict those measured in "
-        "held-out cells: noise in the data keeps any model from doing much better."
+        f"**Ceiling**: {GLOSSARY['ceiling']}"
         + (f" {' and '.join(undefined)} predicts the same for every gene or condition, so its "
            "correlation is undefined." if undefined else "")
     )  # fmt: skip

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sams_core.analysis.metrics import MaskMatch, match_masks
-from sams_core.analysis.ordering import Group, group_by_annotation, group_by_sets
+from sams_core.analysis.ordering import UNGROUPED, Group, group_by_annotation, group_by_sets
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-NO_GROUPING = "None"
+NO_GROUPING = "No grouping"
 _NOT_ANNOTATIONS = {"n_cells", "n_cells_train", "n_significant"}
 
 
@@ -27,6 +27,22 @@ def annotation_columns(masks: AnnData) -> list[str]:
         if name not in _NOT_ANNOTATIONS
         and not pd.api.types.is_float_dtype(column)
         and 1 < column.nunique() <= max(2, len(column) // 2)
+    ]
+
+
+def grouping_choices(
+    masks: AnnData, gene_sets: Mapping[str, Mapping[str, Sequence[str]]]
+) -> list[str]:
+    """Annotations, then collections that name at least one group of this screen, then none."""
+    names = [str(name) for name in masks.obs_names]
+    return [
+        *annotation_columns(masks),
+        *(
+            label
+            for label, sets in gene_sets.items()
+            if group_by_sets(names, sets)[0].name != UNGROUPED
+        ),
+        NO_GROUPING,
     ]
 
 

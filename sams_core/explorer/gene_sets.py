@@ -14,7 +14,8 @@ GENE_SET_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "gene_sets"
 def gene_sets() -> dict[str, dict[str, list[str]]]:
     """Collections in ``assets/gene_sets`` by name, each gene set's name to its genes.
 
-    A file that cannot be read is left out, and the page says why.
+    Short collections come first: someone has chosen them. A file that cannot be read is left out,
+    and the page says why.
     """
     collections = {}
     for path in sorted(GENE_SET_FOLDER.glob("*.gmt")):
@@ -22,7 +23,7 @@ def gene_sets() -> dict[str, dict[str, list[str]]]:
             collections[_label(path)] = _read(str(path), path.stat().st_mtime_ns)
         except SamsError as error:
             st.warning(str(error), icon=":material/warning:")
-    return collections
+    return dict(sorted(collections.items(), key=lambda item: len(item[1])))
 
 
 def _label(path: Path) -> str:

@@ -45,8 +45,9 @@ GLOSSARY: dict[str, str] = {
     ),
     "held-out cells": "Cells that the model never saw while it was trained.",
     "ceiling": (
-        "How well the training cells' own measured effects predict those of held-out cells: noise "
-        "in the data keeps any model from doing much better."
+        "How well effects measured in training cells agree with those measured in held-out cells: "
+        "all the agreement that noise leaves; a model that learns from all perturbations together "
+        "may come out a little above it."
     ),
     "Pearson": (
         "Correlation of predicted and measured effects over genes: 1 is perfect agreement, 0 is "

@@ -53,7 +53,7 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
         y=shares["share_open"],
         name="Open mask entries",
         line={"color": GREEN, "width": 2},
-        hovertemplate="step %{x:,}<br>%{y:.1%} open<extra></extra>",
+        hovertemplate="step %{x:,}<br>%{y:.2~%} open<extra></extra>",
         showlegend=False,
         row=1,
         col=2,
@@ -64,7 +64,7 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
     )
     fig.update_annotations(font_size=14)
     fig.update_xaxes(title_text="Training step", tickformat=",")
-    fig.update_yaxes(tickformat=".0%", rangemode="tozero", row=1, col=2)
+    fig.update_yaxes(tickformat=".2~%", rangemode="tozero", row=1, col=2)
     limits = _settled_limits(history)
     if limits is not None:
         fig.update_yaxes(range=limits, row=1, col=1)

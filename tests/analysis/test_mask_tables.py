@@ -35,6 +35,12 @@ def test_only_text_with_repeated_values_can_group(masks: ad.AnnData) -> None:
     assert mask_tables.annotation_columns(masks) == ["pathway"]
 
 
+def test_choices_leave_out_gene_sets_that_group_nothing(masks: ad.AnnData) -> None:
+    collections = {"others": {"set": ["X", "Y", "A"]}, "mine": {"set": ["A", "D"]}}
+    choices = mask_tables.grouping_choices(masks, collections)
+    assert choices == ["pathway", "mine", mask_tables.NO_GROUPING]
+
+
 def test_grouping_by_annotation_gene_set_or_nothing(masks: ad.AnnData) -> None:
     collections = {"mine": {"set": ["A", "D"]}}
     names = {

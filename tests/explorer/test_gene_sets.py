@@ -10,7 +10,7 @@ from sams_core.explorer.gene_sets import GENE_SET_FOLDER
 
 def test_shipped_collections_are_read_and_named_in_words() -> None:
     collections = gene_sets.gene_sets()
-    assert list(collections) == ["Hallmark gene sets", "Reactome signalling gene sets"]
+    assert list(collections) == ["Reactome signalling gene sets", "Hallmark gene sets"]
     assert len(collections["Hallmark gene sets"]) == 50
     assert "Interferon gamma response" in collections["Hallmark gene sets"]
     signalling = collections["Reactome signalling gene sets"]["Interferon gamma signaling"]

@@ -60,7 +60,7 @@ def test_grouping_comes_from_annotations_or_gene_sets(
 
 
 def test_without_grouping_there_are_no_headers(open_page: OpenPage) -> None:
-    app = open_page("masks", {"mask_group": "None"})
+    app = open_page("masks", {"mask_group": "No grouping"})
     assert "annotations" not in figure(app)["layout"]
     assert "group" not in app.dataframe[0].value
 
