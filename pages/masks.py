@@ -10,7 +10,7 @@ from sams_core.analysis.ordering import Group, latent_order, order_groups
 from sams_core.explorer import GLOSSARY, Run
 from sams_core.explorer.gene_sets import gene_sets
 from sams_core.explorer.links import tell
-from sams_core.figures.masks import VIEWS, MaskTables, View, mask_heatmap
+from sams_core.figures.masks import SATURATION, VIEWS, MaskTables, View, mask_heatmap
 
 VIEW_OF = {view.label: key for key, view in VIEWS.items()}
 
@@ -63,7 +63,8 @@ def view_controls(n_unused: int) -> tuple[View, bool, bool, bool]:
             bind="query-params",
             help=f"**Inclusion probability**: {GLOSSARY['inclusion probability']}\n\n"
             f"**Signed effect**: {GLOSSARY['effect']}\n\n"
-            f"**Embedding**: {GLOSSARY['embedding']}",
+            f"**Embedding**: {GLOSSARY['embedding']}\n\n"
+            f"Shifts beyond ±{SATURATION:g} all have the strongest colour.",
         )
         only_open = st.toggle(
             "Only open",

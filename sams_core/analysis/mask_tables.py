@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 NO_GROUPING = "No grouping"
+NO_PARTNER = "–"
+ZERO = "\u200b"
+"""A character without width, which tells equal labels apart."""
 _NOT_ANNOTATIONS = {"n_cells", "n_cells_train", "n_significant"}
 
 
@@ -178,7 +181,7 @@ def match_truth(
     Returns
     -------
     The true mask (T, K) without the latents that no perturbation truly opens, columns named after
-    the model's latent they are paired with; and the match.
+    the model's latent they are paired with (`NO_PARTNER` if none is left); and the match.
     """
     truth = np.asarray(masks.uns["truth_mask"]) > 0
     match = match_masks(truth, open_entries(masks, threshold))
@@ -188,7 +191,7 @@ def match_truth(
         key=lambda k: (place.get(match.columns[k], masks.n_vars), k),
     )
     names = [
-        f"{masks.var_names[match.columns[k]]}" if match.columns[k] >= 0 else f"no partner ({k})"
+        str(masks.var_names[match.columns[k]]) if match.columns[k] >= 0 else NO_PARTNER + ZERO * k
         for k in order
     ]
     return pd.DataFrame(truth[:, order], index=masks.obs_names, columns=names), match

@@ -19,6 +19,8 @@ from sams_core.figures.style import DIVERGING, FAINT, LINE, PURPLE, SEQUENTIAL, 
 HEADER_PIXELS = 26
 LABELLED_ROW_PIXELS = 12
 MAX_LABELLED_LATENTS = 64
+SATURATION = 3.0
+"""Largest shift, in basal s.d., that has a colour of its own; beyond, it is strong anyway."""
 _HEIGHT_OF_DENSE_MAP = 1200
 _MARGIN = {"l": 8, "r": 8, "t": 40, "b": 16}
 _TITLE_PIXELS = 36
@@ -151,7 +153,8 @@ class _RowLayout:
                 self._append(-1, header, group.name)
             for row in group.rows:
                 self._append(int(row), 1.0, group.name)
-        self.height = round(self.edges[-1] * self.row_pixels) + _MARGIN["t"] + _MARGIN["b"]
+        self.plot_height = round(self.edges[-1] * self.row_pixels)
+        self.height = self.plot_height + _MARGIN["t"] + _MARGIN["b"]
         self.header_height = header
 
     def _append(self, row: int, height: float, group: str) -> None:
@@ -188,7 +191,7 @@ def _model_trace(
         colorbar={
             "title": {"text": view.unit, "side": "top", "font": {"size": 12}},
             "thickness": 12,
-            "len": 200,
+            "len": float(np.clip(layout.plot_height - 48, 60, 200)),
             "lenmode": "pixels",
             "y": 1,
             "yanchor": "top",
@@ -251,7 +254,7 @@ def _gaps(layout: _RowLayout, n_columns: int) -> dict[str, int]:
 
 def _limit(values: NDArray[np.float64]) -> float:
     known = np.abs(values[np.isfinite(values)])
-    return float(max(np.quantile(known, 0.99), 1e-3)) if known.size else 1.0
+    return float(np.clip(np.quantile(known, 0.99), 0.1, SATURATION)) if known.size else 1.0
 
 
 def _label_rows(fig: go.Figure, layout: _RowLayout, names: pd.Index) -> None:

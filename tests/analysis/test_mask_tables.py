@@ -90,6 +90,13 @@ def test_finding_states_counts(masks: ad.AnnData) -> None:
     assert mask_tables.finding(masks, 0.95).startswith("No perturbation opens")
 
 
+def test_true_latents_without_partner_have_names_of_their_own(masks: ad.AnnData) -> None:
+    masks.uns["truth_mask"] = np.eye(4, 5)
+    truth, _ = mask_tables.match_truth(masks, ["z0", "z1", "z2"], 0.5)
+    assert truth.columns.is_unique
+    assert truth.columns.str.startswith(mask_tables.NO_PARTNER).sum() == 1
+
+
 def test_truth_is_matched_and_ordered_like_the_model(masks: ad.AnnData) -> None:
     truth, match = mask_tables.match_truth(masks, ["z1", "z0"], 0.5)
     assert truth.columns.tolist() == ["z0"]  # true latents that nothing opens are left out

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import pytest
 
 from sams_core.analysis.ordering import Group
-from sams_core.figures.masks import VIEWS, MaskTables, mask_heatmap
+from sams_core.figures.masks import SATURATION, VIEWS, MaskTables, mask_heatmap
 
 
 def example(n_rows: int = 4, n_latents: int = 3) -> MaskTables:
@@ -82,6 +82,14 @@ def test_signed_views_are_centred_on_zero(name: str) -> None:
     tables = example()
     heatmap = mask_heatmap(tables, groups(), ["z0"], VIEWS[name]).data[0]
     assert heatmap.zmin == -heatmap.zmax
+
+
+def test_one_giant_shift_does_not_hide_the_others() -> None:
+    tables = example()
+    giant = MaskTables(
+        tables.values * 100, tables.probability, tables.effect, tables.effect_sd, tables.n_cells
+    )
+    assert mask_heatmap(giant, groups(), ["z0"], VIEWS["effect"]).data[0].zmax == SATURATION
 
 
 def test_all_blank_values_still_draw() -> None:
