@@ -30,7 +30,10 @@ class TrainedModel(Protocol):
     """What a prediction reads of a trained model."""
 
     module: SAMSVAEModule
-    library_sizes: npt.NDArray[np.floating]
+
+    @property
+    def library_sizes(self) -> npt.NDArray[np.floating]:
+        """Quantiles of the training cells' total counts."""
 
     @property
     def gene_names(self) -> pd.Index:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sams_core import __version__, checkpoint
-from sams_core.analysis.effects_table import effects_table, heldout_scores
+from sams_core.analysis.condition_effects import effects_table, heldout_scores
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
@@ -129,16 +129,18 @@ def collect_metrics(
     known = None
     if truth is not None:
         known = {"f1": truth.f1, "precision": truth.precision, "recall": truth.recall}
-    by_split = elbo.to_dict("index")
-    splits = [name for name in checkpoint.SPLIT_NAMES if name in by_split]
+    by_split = elbo.reindex(checkpoint.SPLIT_NAMES)
+    n_cells = by_split["n_cells"].fillna(0).astype(int)
     return {
         "n_cells": screen.n_cells,
         "n_genes": screen.n_genes,
         "n_perturbations": screen.n_perturbations,
         "n_conditions": effects.n_obs,
-        "splits": {name: int(by_split[name]["n_cells"]) for name in splits},
+        "splits": n_cells.to_dict(),
         "heldout_ate": heldout_scores(effects),
-        "elbo": {name: float(by_split[name]["elbo"]) for name in splits},
+        "elbo": {
+            name: value if np.isfinite(value) else None for name, value in by_split["elbo"].items()
+        },
         "share_open": float((np.asarray(masks.X) > OPEN).mean()),
         "n_latents_used": int(masks.var["used"].sum()),
         "truth": known,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from sams_core.analysis.effects import model_ate
 from sams_core.analysis.expected import expected_log_normalised
 from sams_core.errors import ConfigError
 from sams_core.models import SAMSVAEModule
+from tests.analysis.conftest import PreparedRun
 from tests.analysis.small_models import small_module
 
 
@@ -108,6 +110,20 @@ def test_stated_error_is_the_spread_over_seeds() -> None:
         spread = np.std([table[name] for table in tables], axis=0, ddof=1)
         stated = np.sqrt(np.mean([table[f"{name}_se"] ** 2 for table in tables], axis=0))
         assert 0.8 < np.sqrt(np.mean((spread / stated) ** 2)) < 1.2
+
+
+def test_a_trained_model_agrees_with_its_prepared_effects(prepared: PreparedRun) -> None:
+    effects = ad.read_h5ad(prepared.folder / "explorer" / "effects.h5ad")
+    doubles = effects.obs_names[effects.obs["n_perturbations"] == 2]
+    assert len(doubles) == 3
+    for name in doubles:
+        singles = effects.obs.loc[name, "perturbations"].split("+")
+        table = predict_combination(prepared.model, singles).table
+        assert list(table.index) == list(effects.var_names)
+        for condition, column in [(name, "predicted"), *zip(singles, singles, strict=True)]:
+            error = effects[condition].layers["model_se"][0] + table["predicted_se"]
+            gap = np.abs(effects[condition].X[0] - table[column])
+            assert (gap < 5 * error + 0.02).all()
 
 
 @pytest.mark.parametrize(

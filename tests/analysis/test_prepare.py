@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -9,11 +10,16 @@ import anndata as ad
 import numpy as np
 import pytest
 
+from sams_core.analysis.condition_effects import (
+    condition_dosages,
+    effects_table,
+    heldout_scores,
+)
 from sams_core.analysis.differential import differential_expression, group_statistics
 from sams_core.analysis.effects import model_ate
-from sams_core.analysis.effects_table import condition_dosages
+from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.metrics import effect_agreement
-from sams_core.analysis.prepare import STEPS, prepare
+from sams_core.analysis.prepare import STEPS, collect_metrics, prepare
 from sams_core.errors import CheckpointError, ScreenError
 from tests.analysis.conftest import PreparedRun
 
@@ -156,3 +162,33 @@ def test_a_failure_leaves_the_old_tables(
         prepare(prepared.folder, n_particles=4, max_cells=20)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert not list(prepared.folder.glob(".explorer*"))
+
+
+def test_a_screen_without_test_cells_has_no_heldout_scores(prepared: PreparedRun) -> None:
+    model = copy.copy(prepared.model)
+    model.split = np.where(model.split == "test", "train", model.split)
+    effects = effects_table(model, prepared.screen, n_particles=10)
+    assert np.isnan(effects.layers["data_ate_test"]).all()
+    assert effects.obs["pearson"].isna().all()
+    assert (effects.obs["n_cells_test"] == 0).all()
+    elbo = elbo_by_split(model.module, prepared.screen, model.split, n_particles=1)
+    masks = ad.read_h5ad(prepared.folder / "explorer" / "masks.h5ad")
+    metrics = json.loads(json.dumps(collect_metrics(prepared.screen, effects, masks, elbo)))
+    scores = metrics["heldout_ate"]
+    assert scores["n_conditions"] == 0
+    assert scores["pearson"] is None
+    assert scores["baselines"]["no_change"]["rmse"] is None
+    assert metrics["elbo"]["test"] is None
+    assert metrics["splits"]["test"] == 0
+
+
+def test_conditions_never_trained_on_have_no_ceiling(prepared: PreparedRun) -> None:
+    model = copy.copy(prepared.model)
+    pairs = np.diff(prepared.screen.dosages.indptr) == 2
+    model.split = np.where(pairs, "test", model.split)
+    effects = effects_table(model, prepared.screen, n_particles=10)
+    unseen = effects.obs["n_perturbations"] == 2
+    assert not effects.obs.loc[unseen, "seen_in_training"].any()
+    assert effects.obs.loc[unseen, "ceiling"].isna().all()
+    assert effects.obs.loc[unseen, "pearson"].notna().all()
+    assert heldout_scores(effects)["n_conditions"] == 10
