@@ -10,7 +10,8 @@ import streamlit as st
 from sams_core import explorer
 from sams_core.analysis import combination_tables, effect_tables
 from sams_core.errors import SamsError
-from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.explorer import controls, links
+from sams_core.explorer.columns import EFFECTS
 from sams_core.figures import combine, effects
 
 AT_MOST = 6
@@ -109,7 +110,7 @@ def compare(
         combine.combination_dots(shown, chosen, sort=sort),
         key="combination_dots",
         alt=f"{name}: {finding}",
-        name=f"{name}_genes",
+        name=f"{run.name}_{name}_genes",
     )
     st.caption(
         "Bars are one standard deviation: of what the model has learned (its posterior) for "
@@ -122,7 +123,7 @@ def compare(
             combine.interaction_scatter(shown),
             key="interaction_scatter",
             alt=finding,
-            name=f"{name}_interaction",
+            name=f"{run.name}_{name}_interaction",
         )
     with right:
         if condition is not None:
@@ -140,9 +141,9 @@ def gene_table(shown: pd.DataFrame, name: str) -> None:
     explorer.show_table(
         combination_tables.in_reading_order(shown),
         key="combine_table",
-        name=f"{name}_prediction",
+        name=f"{run.name}_{name}_prediction",
         column_config=dict.fromkeys(shown.columns, st.column_config.NumberColumn(format="%.3f"))
-        | {"fdr": st.column_config.NumberColumn("FDR", format="%.1e", help=GLOSSARY["FDR"])},
+        | {"fdr": EFFECTS["fdr"]},
     )
 
 
@@ -159,7 +160,7 @@ def measurement(shown: pd.DataFrame, condition: str, words: str) -> None:
         ),
         key="combination_measured",
         alt=finding,
-        name=f"{condition}_measured",
+        name=f"{run.name}_{condition}_measured",
     )
     st.markdown(finding)
 

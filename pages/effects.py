@@ -8,36 +8,10 @@ import streamlit as st
 from sams_core import explorer
 from sams_core.analysis import effect_tables
 from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.explorer.columns import EFFECTS, FITS
 from sams_core.figures import effects
 
 VIEWS = ["One perturbation", "One gene", "All perturbations"]
-NUMBER = st.column_config.NumberColumn
-COLUMNS = {
-    "model": NUMBER("Model", format="%.3f", help=GLOSSARY["ATE"]),
-    "model_se": NUMBER("± (model)", format="%.3f", help="Standard error from sampling the model."),
-    "data": NUMBER("Data", format="%.3f", help=GLOSSARY["log-fold-change"]),
-    "data_se": NUMBER("± (data)", format="%.3f", help=GLOSSARY["standard error"]),
-    "fdr": NUMBER("FDR", format="%.1e", help=GLOSSARY["FDR"]),
-    "mean_control": NUMBER("Mean in controls", format="%.2f"),
-    "frac_detected": NUMBER("Cells with it", format="percent"),
-    "n_cells": NUMBER("Cells", format="localized"),
-    "seen_in_training": st.column_config.CheckboxColumn("Seen in training"),
-}
-FITS = {
-    "pearson": NUMBER("Pearson", format="%.2f", help=GLOSSARY["Pearson"]),
-    "ceiling": NUMBER("Ceiling", format="%.2f", help=GLOSSARY["ceiling"]),
-    "percent_of_ceiling": NUMBER(
-        "Reached",
-        format="%.0f%%",
-        help="Pearson divided by its ceiling: how much of what can be predicted is.",
-    ),
-    "pearson_top20": NUMBER("Top 20", format="%.2f", help=GLOSSARY["top 20"]),
-    "ceiling_top20": NUMBER("Ceiling, top 20", format="%.2f"),
-    "n_cells_train": NUMBER("Training cells", format="localized"),
-    "n_cells_test": NUMBER("Held-out cells", format="localized"),
-    "n_significant": NUMBER("Significant genes", help="At FDR 5 %, in all cells."),
-    "seen_in_training": COLUMNS["seen_in_training"],
-}
 
 
 @st.fragment
@@ -68,7 +42,7 @@ def one_perturbation() -> None:
             effects.effect_scatter(shown, alpha=alpha, x_title=f"Measured in {words}"),
             key="effect_scatter",
             alt=f"{condition}: {finding}",
-            name=f"{condition}_effects",
+            name=f"{run.name}_{condition}_effects",
         )
     with right:
         st.caption(
@@ -78,8 +52,8 @@ def one_perturbation() -> None:
         explorer.show_table(
             effect_tables.strongest_first(shown),
             key="condition_table",
-            name=f"{condition}_{cells}_effects",
-            column_config=COLUMNS | {"model_se": None, "data_se": None},
+            name=f"{run.name}_{condition}_{cells}_effects",
+            column_config=EFFECTS | {"model_se": None, "data_se": None},
         )
 
 
@@ -157,11 +131,11 @@ def one_gene() -> None:
         effects.gene_dots(shown, gene=gene, alpha=alpha, limit=limit),
         key="gene_dots",
         alt=finding,
-        name=f"{gene}_perturbations",
+        name=f"{run.name}_{gene}_perturbations",
     )
     st.caption("Bars are one standard error: from sampling for the model, from cells for the data.")
     explorer.show_table(
-        shown, key="gene_table", name=f"{gene}_perturbations", column_config=COLUMNS
+        shown, key="gene_table", name=f"{run.name}_{gene}_perturbations", column_config=EFFECTS
     )
 
 
@@ -179,14 +153,16 @@ def all_perturbations() -> None:
     st.markdown(finding)
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        explorer.show_figure(effects.fit_scatter(fits), key="fits", alt=finding, name="fits")
+        explorer.show_figure(
+            effects.fit_scatter(fits), key="fits", alt=finding, name=f"{run.name}_fits"
+        )
     with right:
         st.caption(
             "Points grow with the number of significant genes. A perturbation without an effect "
             "leaves nothing to correlate: its numbers are near zero and mean little."
         )
         controls.table_to_open(
-            fits, open_condition, key="fit_table", name="fits", column_config=FITS
+            fits, open_condition, key="fit_table", name=f"{run.name}_fits", column_config=FITS
         )
 
 

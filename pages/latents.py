@@ -59,7 +59,7 @@ def cell_maps() -> None:
         keep = cells.obs["split"].isin(splits).to_numpy()
         draw = by_latent if choices[colour] == latent_tables.LATENT else by_annotation
         fig, finding = draw(choices[colour], keep, notices)
-    explorer.show_figure(fig, key="cell_maps", alt=finding, name=f"cells_by_{colour}")
+    explorer.show_figure(fig, key="cell_maps", alt=finding, name=f"{run.name}_cells_by_{colour}")
     total = int(cells.uns.get("n_cells_total", cells.n_obs))
     sample = f", a sample of the screen's {total:,}" if total > cells.n_obs else ""
     st.caption(f"{finding} {keep.sum():,} of {cells.n_obs:,} cells shown{sample}.")
@@ -160,7 +160,7 @@ def perturbation_map() -> None:
         latents.perturbation_map(table, colour=choices[colour], n_labels=n_labels),
         key="perturbation_map",
         alt=finding,
-        name="perturbation_map",
+        name=f"{run.name}_perturbation_map",
     )
     st.caption(
         f"{finding} Perturbations that lie together shift the same latent dimensions by similar "
@@ -168,7 +168,7 @@ def perturbation_map() -> None:
         "gather in one place."
     )
     with st.expander("All perturbations as a table", icon=":material/table:"):
-        explorer.show_table(table, key="map_table", name="perturbation_map")
+        explorer.show_table(table, key="map_table", name=f"{run.name}_perturbation_map")
 
 
 tabs = st.tabs(VIEWS, key="latents_view", bind="query-params", on_change="rerun")

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Cells = Literal["held-out", "all"]
 
 MIN_HELD_OUT_CELLS = 20
+MIN_CEILING = 0.1
+"""Below it there is next to nothing to predict, and a share of it means nothing."""
+MANY_GENES = 10
+"""Significant genes from which on a condition counts as having a clear effect."""
 CELL_WORDS: dict[Cells, str] = {"held-out": "held-out cells", "all": "all cells"}
 _SUFFIX: dict[Cells, str] = {"held-out": "_test", "all": ""}
 
@@ -86,7 +90,7 @@ def fit_table(effects: AnnData) -> pd.DataFrame:
     Returns
     -------
     DataFrame indexed by condition: ``pearson``, ``ceiling``, ``percent_of_ceiling`` (may
-    exceed 100; NaN where the ceiling is not positive), ``pearson_top20``, ``ceiling_top20``,
+    exceed 100; NaN where the ceiling is below `MIN_CEILING`), ``pearson_top20``, ``ceiling_top20``,
     ``n_cells_train``, ``n_cells_test``, ``n_significant`` (all cells, FDR 5%) and
     ``seen_in_training``.
     """
@@ -96,7 +100,9 @@ def fit_table(effects: AnnData) -> pd.DataFrame:
         {
             "pearson": obs["pearson"].astype(float),
             "ceiling": ceiling,
-            "percent_of_ceiling": 100 * obs["pearson"].astype(float) / ceiling.where(ceiling > 0),
+            "percent_of_ceiling": 100
+            * obs["pearson"].astype(float)
+            / ceiling.where(ceiling >= MIN_CEILING),
             "pearson_top20": obs["pearson_top20"].astype(float),
             "ceiling_top20": obs["ceiling_top20"].astype(float),
             "n_cells_train": obs["n_cells_train"].astype(int),
@@ -126,7 +132,7 @@ def describe_fit(fit: pd.Series, n_genes: int) -> str:
             f" The effects measured in training cells correlate {fit['ceiling']:.2f} with the same "
             "held-out cells: that is the ceiling that measurement noise sets."
         )
-        if np.isfinite(fit["percent_of_ceiling"]) and fit["ceiling"] >= 0.1:
+        if np.isfinite(fit["percent_of_ceiling"]):
             text += f" The model reaches {fit['percent_of_ceiling']:.0f} % of it."
     if held_out < MIN_HELD_OUT_CELLS:
         text += " With so few held-out cells, both numbers are rough."
@@ -138,10 +144,14 @@ def describe_fits(fits: pd.DataFrame) -> str:
     scored = fits[fits["pearson"].notna()]
     if scored.empty:
         return f"None of {len(fits):,} perturbations has enough held-out cells to be scored."
-    return (
-        f"{len(scored):,} of {len(fits):,} perturbations could be scored on held-out cells: the "
-        f"median correlation is {scored['pearson'].median():.2f}, the median ceiling "
-        f"{two_digits(scored['ceiling'].median())}."
+    clear = scored[scored["n_significant"] >= MANY_GENES]
+    text = f"{len(scored):,} of {len(fits):,} perturbations could be scored on held-out cells. "
+    if clear.empty:
+        return text + f"None of them changes {MANY_GENES} genes or more, so there is little to fit."
+    return text + (
+        f"Over the {len(clear):,} that change at least {MANY_GENES} genes, the median correlation "
+        f"is {clear['pearson'].median():.2f} and the median ceiling "
+        f"{two_digits(clear['ceiling'].median())}."
     )
 
 

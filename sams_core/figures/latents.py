@@ -28,7 +28,8 @@ from sams_core.figures.style import (
 BACKGROUND = "rgba(127, 143, 153, 0.22)"
 CONTROL = NEUTRAL
 _HOVER_LIMIT = 30_000
-_DIVERGING = [[0.0, "#2166AC"], [0.5, "#B8B8B8"], [1.0, "#D6604D"]]
+_NUMBERS = [[0.0, NEUTRAL], [0.5, BLUE], [1.0, ORANGE]]
+_CENTRED = [[0.0, BLUE], [0.5, "#A9B4BA"], [1.0, ORANGE]]
 CATEGORIES = (
     *(BLUE, ORANGE, GREEN, PURPLE, GOLD, BROWN),
     *("#6F5BB5", "#7A9A2E", "#C44E52", "#8FC1E3", "#F2B67C", "#8CD0C6", "#E3A7CF"),
@@ -134,7 +135,7 @@ def cells_by_number(
         )
     fig.update_layout(
         coloraxis={
-            "colorscale": _DIVERGING if centred else "Viridis",
+            "colorscale": _CENTRED if centred else _NUMBERS,
             "cmin": float(low),
             "cmax": float(high),
             "colorbar": {"title": title, "thickness": 14},
@@ -166,7 +167,7 @@ def perturbation_map(
         fig.add_scatter(**_map_points(shown, size), showlegend=False)
         fig.data[0].marker.update(
             color=shown[colour],
-            colorscale="Viridis",
+            colorscale=_NUMBERS,
             showscale=True,
             colorbar={"title": _TITLES.get(colour, colour), "thickness": 14},
         )

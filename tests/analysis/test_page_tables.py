@@ -122,6 +122,10 @@ class TestEffectTables:
     ) -> None:
         assert effect_tables.resolve_cells(effects, condition, choice) == cells
 
+    def test_a_share_of_next_to_nothing_is_not_given(self, effects: ad.AnnData) -> None:
+        effects.obs["ceiling"] = 0.05
+        assert effect_tables.fit_table(effects)["percent_of_ceiling"].isna().all()
+
     def test_what_to_open_first(self, effects: ad.AnnData) -> None:
         assert effect_tables.strongest_condition(effects) == "B"
         assert effect_tables.most_moved_gene(effects) == "G1"
@@ -132,6 +136,9 @@ class TestEffectTables:
         assert "ceiling" not in effect_tables.describe_fit(fits.T["A+B"], 4)
         assert "Too few held-out cells (1)" in effect_tables.describe_fit(fits.T["C"], 4)
         assert effect_tables.describe_fits(fits).startswith("3 of 4")
+        assert "None of them changes" in effect_tables.describe_fits(fits)
+        clear = effect_tables.describe_fits(fits.assign(n_significant=[12, 3, 0, 30]))
+        assert "Over the 1 that change at least 10 genes, the median correlation is 0.90" in clear
         assert effect_tables.describe_fits(fits.iloc[:0]).startswith("None of 0")
 
     def test_gene_sentences(self, effects: ad.AnnData) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.pages.conftest import OpenPage
@@ -67,3 +71,20 @@ def test_every_choice_of_genes_draws(open_page: OpenPage, sort: str) -> None:
     app = open_page("combine", {"combine_genes": sort})
     assert not app.exception
     assert charts(app) == 3
+
+
+def test_a_damaged_model_is_told_in_a_sentence(
+    open_page: OpenPage,
+    example_folder: Path,
+    runs_at: Callable[[Path], None],
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "damaged"
+    shutil.copytree(example_folder / "real", run)
+    (run / "weights.safetensors").write_bytes(b"nothing of use")
+    runs_at(tmp_path)
+    app = open_page("combine")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "weights.safetensors" in app.error[0].value
+    assert charts(app) == 0
