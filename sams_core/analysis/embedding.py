@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import KNeighborsTransformer
 
@@ -41,10 +44,21 @@ def umap(values: npt.ArrayLike, *, seed: int = 0) -> npt.NDArray[np.float32]:
     adata = ad.AnnData(np.empty((len(matrix), 0), np.float32), obsm={"X": matrix})
     neighbours = min(_NEIGHBOURS, len(matrix) - 1)
     transformer = _ExactNeighbours(n_neighbors=neighbours, algorithm="brute")
-    sc.pp.neighbors(adata, use_rep="X", random_state=seed, transformer=transformer)
     epochs = _EPOCHS_FOR_MANY if len(matrix) > _MANY else None
-    sc.tl.umap(adata, random_state=seed, maxiter=epochs)
+    with _torch_threads_kept():
+        sc.pp.neighbors(adata, use_rep="X", random_state=seed, transformer=transformer)
+        sc.tl.umap(adata, random_state=seed, maxiter=epochs)
     return np.asarray(adata.obsm["X_umap"], dtype=np.float32)
+
+
+@contextmanager
+def _torch_threads_kept() -> Iterator[None]:
+    """Undo what numba does to the threads of the OpenMP runtime that it shares with torch."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _ExactNeighbours(KNeighborsTransformer):

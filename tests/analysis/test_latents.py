@@ -3,6 +3,7 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,14 @@ def test_umap_is_repeatable_and_separates_groups() -> None:
     centres = first[:40].mean(0), first[40:].mean(0)
     gap = np.linalg.norm(centres[0] - centres[1])
     assert gap > 2 * max(first[:40].std(), first[40:].std())
+
+
+def test_umap_leaves_the_threads_of_torch_alone() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    umap(np.random.default_rng(2).normal(size=(30, 3)))
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 7, 8, 12])
