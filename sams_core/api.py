@@ -15,11 +15,13 @@ from rich.console import Console
 from torch import Tensor
 
 from sams_core import __version__, checkpoint
+from sams_core import record as records
 from sams_core.data.minibatches import sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.data.splits import random_split
 from sams_core.errors import CheckpointError, ConfigError
 from sams_core.models import ModelConfig, SAMSVAEModule
+from sams_core.record import CheckpointConfig, DataRecord
 from sams_core.settings import validated
 from sams_core.storage import new_folder, write_json
 from sams_core.training import Hardware, TrainingConfig, data_statistics, fit
@@ -54,6 +56,7 @@ class SAMSVAE:
         When a hyperparameter is unknown or out of range.
     """
 
+    config: ModelConfig
     screen: Screen | None = None
     split: np.ndarray
     folder: Path | None
@@ -75,20 +78,20 @@ class SAMSVAE:
         training = TrainingConfig(seed=seed)
         source = screen.source
         self._setup(
-            checkpoint.CheckpointConfig(
-                format=checkpoint.FORMAT,
-                format_version=checkpoint.FORMAT_VERSION,
+            CheckpointConfig(
+                format=records.FORMAT,
+                format_version=records.FORMAT_VERSION,
                 family=FAMILY,
                 title=title or (source.stem if source else "Untitled screen"),
                 simulated=screen.simulated,
                 citation=citation,
-                model=config,
+                model=config.model_dump(),
                 training=training.model_dump(),
                 genes=list(screen.gene_names),
                 perturbations=list(screen.perturbation_names),
                 control=screen.control,
                 batches=None if screen.batch is None else list(screen.batch.categories),
-                data=checkpoint.DataRecord(
+                data=DataRecord(
                     file=source.name if source else None,
                     fingerprint=screen.fingerprint(),
                     n_cells=screen.n_cells,
@@ -102,21 +105,17 @@ class SAMSVAE:
         self.screen = screen
         self.module.initialise(data_statistics(screen, self.split))
 
-    def _setup(self, record: checkpoint.CheckpointConfig) -> None:
+    def _setup(self, record: CheckpointConfig) -> None:
         self.record = record
+        self.config = validated(ModelConfig, record.model)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(record.seed)
             self.module = SAMSVAEModule(
-                record.model, len(record.genes), len(record.perturbations),
+                self.config, len(record.genes), len(record.perturbations),
                 len(record.batches or []),
             )  # fmt: skip
         self.folder = None
         self.history = pd.DataFrame()
-
-    @property
-    def config(self) -> ModelConfig:
-        """Hyperparameters of the model."""
-        return self.record.model
 
     @property
     def training_config(self) -> TrainingConfig:
@@ -243,11 +242,11 @@ class SAMSVAE:
         """
         folder = Path(folder)
         with new_folder(folder) as temporary:
-            checkpoint.write_config(temporary, self.record)
+            records.write_config(temporary, self.record)
             checkpoint.write_weights(temporary, self.record, self.module.state_dict())
             checkpoint.write_split(temporary, self.record, self.split)
             if len(self.history):
-                self.history.to_csv(temporary / checkpoint.HISTORY, index=False)
+                self.history.to_csv(temporary / records.HISTORY, index=False)
             if self.screen is not None and self.screen.source is not None:
                 source = {"screen": str(self.screen.source.resolve())}
                 write_json(temporary / SOURCE, source)
@@ -271,7 +270,7 @@ class SAMSVAE:
             not the one it was trained on.
         """
         folder = Path(folder)
-        record = checkpoint.read_config(folder)
+        record = records.read_config(folder)
         if record.family != FAMILY:
             raise CheckpointError(
                 f"{folder} holds a model of family {record.family!r}, which this version of "
@@ -280,7 +279,7 @@ class SAMSVAE:
         model = cls.__new__(cls)
         model._setup(record)
         state = checkpoint.read_weights(folder, record)
-        checkpoint.load_state(model.module, state, folder / checkpoint.WEIGHTS)
+        checkpoint.load_state(model.module, state, folder / records.WEIGHTS)
         model.module.eval()
         model.split = checkpoint.read_split(folder, record)
         model.history = checkpoint.read_history(folder)

@@ -20,114 +20,26 @@ import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from sams_core.errors import CheckpointError
-from sams_core.models.config import ModelConfig
-from sams_core.storage import json_digest, pack, read_json, read_metadata, unpack, write_json
-
-FORMAT = "sams_core.checkpoint"
-FORMAT_VERSION = 1
-CONFIG, WEIGHTS, SPLIT, HISTORY = (
-    "config.json",
-    "weights.safetensors",
-    "split.safetensors",
-    "history.csv",
+from sams_core.record import (
+    CONFIG,
+    EXPLORER,
+    HISTORY,
+    MANIFEST,
+    SPLIT,
+    SPLIT_NAMES,
+    WEIGHTS,
+    CheckpointConfig,
+    read_config,
 )
-EXPLORER, MANIFEST = "explorer", "manifest.json"
-SPLIT_NAMES = ("train", "val", "test")
-
-
-class DataRecord(BaseModel):
-    """The screen that a checkpoint was trained on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str | None
-    fingerprint: str
-    n_cells: int
-    reader: dict[str, Any]
-
-
-class CheckpointConfig(BaseModel):
-    """Contents of ``config.json``, without its digest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: str
-    format_version: int
-    family: str
-    title: str
-    simulated: bool
-    citation: str | None = None
-    model: ModelConfig
-    training: dict[str, Any]
-    genes: list[str]
-    perturbations: list[str]
-    control: str
-    batches: list[str] | None = None
-    data: DataRecord
-    versions: dict[str, str]
-    seed: int
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the record in canonical JSON."""
-        return json_digest(self.model_dump(mode="json"))
-
-
-def read_config(folder: str | Path) -> CheckpointConfig:
-    """Read and check ``config.json``.
-
-    Raises
-    ------
-    CheckpointError
-        When the folder is not a checkpoint of this version, or was changed since it was written.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise CheckpointError(f"There is no folder {folder}: check the path of the checkpoint.")
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder} is a file, but a checkpoint is a folder.")
-    record = read_json(folder / CONFIG)
-    if record.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{folder / CONFIG} is not a sams_core checkpoint: its field 'format' should say "
-            f"{FORMAT!r}."
-        )
-    if record.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{folder / CONFIG} has format_version {record.get('format_version')!r}, but this "
-            f"sams_core reads version {FORMAT_VERSION}: install the version that wrote it, or "
-            "train again."
-        )
-    stated = record.pop("digest", None)
-    try:
-        config = CheckpointConfig.model_validate(record)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        raise CheckpointError(
-            f"{folder / CONFIG} has a bad field {field!r} ({problem['msg']}): restore the file "
-            "from a copy or train again."
-        ) from None
-    if stated != config.digest:
-        raise CheckpointError(
-            f"{folder / CONFIG} was changed after it was written (its digest does not match): "
-            "restore it from a copy or train again."
-        )
-    return config
-
-
-def write_config(folder: Path, config: CheckpointConfig) -> None:
-    """Write ``config.json`` with its digest."""
-    write_json(folder / CONFIG, {**config.model_dump(mode="json"), "digest": config.digest})
+from sams_core.storage import json_digest, read_json
+from sams_core.tensors import pack, read_metadata, unpack
 
 
 def write_weights(folder: Path, config: CheckpointConfig, state: Mapping[str, Tensor]) -> None:

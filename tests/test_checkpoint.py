@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from sams_core import checkpoint, storage
+from sams_core import checkpoint, record, storage
 from sams_core.api import SAMSVAE
 from sams_core.data import Screen
 from sams_core.errors import CheckpointError
 from sams_core.training.state import SafetensorsIO
 from tests.support.tiny import tiny_screen
 
-FILES = (checkpoint.CONFIG, checkpoint.WEIGHTS, checkpoint.SPLIT, checkpoint.HISTORY)
+FILES = (record.CONFIG, record.WEIGHTS, record.SPLIT, record.HISTORY)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_digest_follows_weights_config_and_tables(folder: Path) -> None:
     model = SAMSVAE.load(folder)
     before = checkpoint.checkpoint_digest(folder)
     (folder / "explorer").mkdir()
-    storage.write_json(folder / "explorer" / checkpoint.MANIFEST, {"masks.h5ad": "0"})
+    storage.write_json(folder / "explorer" / record.MANIFEST, {"masks.h5ad": "0"})
     with_tables = checkpoint.checkpoint_digest(folder)
     state = model.module.state_dict()
     state["log_concentration"] = state["log_concentration"] + 1
@@ -113,9 +113,9 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 
 def edit(folder: Path, change: Callable[[dict], object]) -> None:
-    record = json.loads((folder / checkpoint.CONFIG).read_text())
-    change(record)
-    (folder / checkpoint.CONFIG).write_text(json.dumps(record))
+    content = json.loads((folder / record.CONFIG).read_text())
+    change(content)
+    (folder / record.CONFIG).write_text(json.dumps(content))
 
 
 def test_missing_folder(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_missing_file(folder: Path, name: str) -> None:
         (lambda r: r.pop("digest"), "changed after it was written"),
         (lambda r: r.update(format="other"), "not a sams_core checkpoint"),
         (lambda r: r.update(format_version=99), "format_version 99"),
-        (lambda r: r["model"].update(mask_prior=7), "model.mask_prior"),
+        (lambda r: r.update(model=7), "bad field 'model'"),
         (lambda r: r.update(genes="no list"), "genes"),
         (lambda r: r.pop("perturbations"), "perturbations"),
         (lambda r: r.update(extra=1), "extra"),
@@ -153,13 +153,13 @@ def test_edited_config(folder: Path, change: Callable[[dict], object], words: st
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000])
 def test_config_that_is_no_json_object(folder: Path, content: bytes) -> None:
-    (folder / checkpoint.CONFIG).write_bytes(content)
-    assert checkpoint.CONFIG in refused(folder)
+    (folder / record.CONFIG).write_bytes(content)
+    assert record.CONFIG in refused(folder)
 
 
 def test_weights_of_another_checkpoint(folder: Path, screen: Screen, tmp_path: Path) -> None:
     SAMSVAE(screen, n_latent=2).save(tmp_path / "other")
-    for name in (checkpoint.WEIGHTS, checkpoint.SPLIT):
+    for name in (record.WEIGHTS, record.SPLIT):
         shutil.copy(folder / name, tmp_path / "kept")
         shutil.copy(tmp_path / "other" / name, folder / name)
         assert "another checkpoint" in refused(folder)
@@ -182,18 +182,18 @@ def test_weights_that_do_not_fit(folder: Path) -> None:
 
 
 def test_foreign_safetensors(folder: Path) -> None:
-    save_file({"x": torch.zeros(2)}, folder / checkpoint.WEIGHTS)
+    save_file({"x": torch.zeros(2)}, folder / record.WEIGHTS)
     assert "damaged" in refused(folder)
 
 
 def test_history_that_is_no_table(folder: Path) -> None:
-    (folder / checkpoint.HISTORY).write_bytes(b"\x00\xff")
-    assert checkpoint.HISTORY in refused(folder)
+    (folder / record.HISTORY).write_bytes(b"\x00\xff")
+    assert record.HISTORY in refused(folder)
 
 
 def test_another_family(folder: Path) -> None:
-    record = checkpoint.read_config(folder).model_copy(update={"family": "other_vae"})
-    checkpoint.write_config(folder, record)
+    changed = record.read_config(folder).model_copy(update={"family": "other_vae"})
+    record.write_config(folder, changed)
     assert "family 'other_vae'" in refused(folder)
 
 

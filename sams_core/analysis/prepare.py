@@ -13,7 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sams_core import __version__, checkpoint
+from sams_core import __version__, record
 from sams_core.analysis.condition_effects import effects_table, heldout_scores
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
@@ -105,9 +105,7 @@ def prepare(
         "versions": {"sams_core": __version__, **{name: version(name) for name in _VERSIONS}},
         "seed": seed,
     }
-    _write(
-        folder / checkpoint.EXPLORER, {"effects": effects, "masks": masks, "cells": cells}, metrics
-    )
+    _write(folder / record.EXPLORER, {"effects": effects, "masks": masks, "cells": cells}, metrics)
     at(1.0)
 
 
@@ -129,7 +127,7 @@ def collect_metrics(
     known = None
     if truth is not None:
         known = {"f1": truth.f1, "precision": truth.precision, "recall": truth.recall}
-    by_split = elbo.reindex(checkpoint.SPLIT_NAMES)
+    by_split = elbo.reindex(record.SPLIT_NAMES)
     n_cells = by_split["n_cells"].fillna(0).astype(int)
     return {
         "n_cells": screen.n_cells,
@@ -179,4 +177,4 @@ def _write(target: Path, tables: dict[str, ad.AnnData], metrics: dict[str, Any])
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(temporary.iterdir())
         }
-        write_json(temporary / checkpoint.MANIFEST, digests)
+        write_json(temporary / record.MANIFEST, digests)

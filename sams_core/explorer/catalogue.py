@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from sams_core.errors import CheckpointError
+from sams_core.record import CONFIG, EXPLORER, MANIFEST, read_config
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
 RUNS_VARIABLE = "SAMS_CORE_RUNS"
 NO_DEMO_VARIABLE = "SAMS_CORE_NO_DEMO"
 
-FORMAT = "sams_core.checkpoint"
-FORMAT_VERSION = 1
 TABLES = ("masks.h5ad", "effects.h5ad", "cells.h5ad", "metrics.json")
-_REQUIRED: dict[str, type] = {
-    "family": str,
-    "title": str,
-    "model": dict,
-    "training": dict,
-    "genes": list,
-    "perturbations": list,
-    "control": str,
-    "data": dict,
-    "digest": str,
-}
 
 
 @dataclass(frozen=True)
@@ -99,68 +84,19 @@ def lookup(entries: list[Entry], wanted: str) -> Entry | None:
     return next((entry for entry in entries if entry.digest.startswith(wanted)), None)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read and check ``config.json`` without what loading a model needs (torch takes seconds).
-
-    Raises
-    ------
-    CheckpointError
-        If it is missing, damaged, foreign or of another version.
-    """
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{folder.name} has no config.json, so it is not a checkpoint folder."
-        ) from None
-    except (OSError, ValueError, RecursionError):
-        raise CheckpointError(
-            f"The config.json of {folder.name} cannot be read; copy the checkpoint again."
-        ) from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise CheckpointError(
-            f"The config.json of {folder.name} was not written by sams_core; remove the folder "
-            "from the searched ones."
-        )
-    if config.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{folder.name} has format version {config.get('format_version')!r}, but this "
-            f"sams_core reads version {FORMAT_VERSION}; install the version that wrote it."
-        )
-    for field, kind in _REQUIRED.items():
-        if not isinstance(config.get(field), kind):
-            raise CheckpointError(
-                f"The field {field!r} of {folder.name}/config.json is missing or of the wrong "
-                "kind; copy the checkpoint again."
-            )
-    if config["digest"] != _digest(config):
-        raise CheckpointError(
-            f"The config.json of {folder.name} was changed after it was written; copy the "
-            "checkpoint again."
-        )
-    return config
-
-
-def _digest(config: dict[str, Any]) -> str:
-    record = {field: value for field, value in config.items() if field != "digest"}
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _runs_in(root: Path) -> list[Path]:
-    if (root / "config.json").is_file():
+    if (root / CONFIG).is_file():
         return [root]
     try:
         children = sorted(child for child in root.iterdir() if not child.name.startswith("."))
     except OSError:
         return []
-    return [child for child in children if (child / "config.json").is_file()]
+    return [child for child in children if (child / CONFIG).is_file()]
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
     stamps = []
-    for name in ("config.json", "explorer/manifest.json"):
+    for name in (CONFIG, f"{EXPLORER}/{MANIFEST}"):
         try:
             stamps.append((folder / name).stat().st_mtime_ns)
         except OSError:
@@ -175,17 +111,17 @@ def _read_entry(folder: Path, stamp: tuple[int, ...]) -> Entry:
     except CheckpointError as error:
         return Entry(folder.name, folder, "", "", str(error))
     problem = None
-    if not (folder / "explorer").is_dir():
+    if not (folder / EXPLORER).is_dir():
         problem = (
             f"{folder.name} is trained but its tables are not prepared; run "
             f"`python -m sams_core prepare {folder}`."
         )
-    elif not (folder / "explorer" / "manifest.json").is_file():
+    elif not (folder / EXPLORER / MANIFEST).is_file():
         problem = (
             f"The tables of {folder.name} are incomplete; run "
             f"`python -m sams_core prepare {folder}` again."
         )
-    return Entry(folder.name, folder, config["title"], config["digest"], problem)
+    return Entry(folder.name, folder, config.title, config.digest, problem)
 
 
 def _unique(name: str, taken: dict[str, Entry]) -> str:

@@ -13,6 +13,8 @@ import streamlit as st
 
 from sams_core.errors import CheckpointError, SamsError
 from sams_core.explorer import catalogue
+from sams_core.record import EXPLORER, MANIFEST, read_config
+from sams_core.storage import read_json
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -110,18 +112,19 @@ def open_run(entry: catalogue.Entry) -> Run:
     """
     if entry.problem is not None:
         raise CheckpointError(entry.problem)
-    config = catalogue.read_config(entry.folder)
-    path = entry.folder / "explorer" / "manifest.json"
+    config = read_config(entry.folder)
+    path = entry.folder / EXPLORER / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = read_json(path)
+    except CheckpointError:
         raise CheckpointError(_damaged(path)) from None
-    if not isinstance(manifest, dict) or not set(catalogue.TABLES) <= set(manifest):
+    if not set(catalogue.TABLES) <= set(manifest):
         raise CheckpointError(_damaged(path))
     for file in catalogue.TABLES:
         if not (path.parent / file).is_file():
             raise CheckpointError(_damaged(path.parent / file))
-    return Run(entry.folder, entry.name, config, manifest)
+    record = {**config.model_dump(mode="json"), "digest": config.digest}
+    return Run(entry.folder, entry.name, record, manifest)
 
 
 def _damaged(path: Path) -> str:

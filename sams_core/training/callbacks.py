@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from sams_core.checkpoint import HISTORY
 from sams_core.errors import TrainingError
 from sams_core.models import Minibatch
+from sams_core.record import HISTORY
 from sams_core.storage import replacing
 from sams_core.training.lightning_module import TrainingModule
 from sams_core.training.objective import mask_penalty

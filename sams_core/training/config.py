@@ -13,7 +13,9 @@ class TrainingConfig(BaseModel):
     The mask's KL divergence is weighted per perturbation. ``mask_penalty_*`` are stated per cell:
     a perturbation with N training cells has weight ``max(1, penalty * N)``, so that opening an
     entry must be worth ``penalty * log(1 / mask_prior)`` nats to each of its cells, however many
-    there are. 0 is the plain ELBO.
+    there are. 0 is the plain ELBO. The penalty rises from 0: effects are found first, by the plain
+    ELBO, and entries that do not pay for themselves then close. A penalty from the first step can
+    close entries before their effect is learned, and they seldom open again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,10 +43,10 @@ class TrainingConfig(BaseModel):
         "paper).",
     )
     mask_penalty_start: float = Field(
-        0.05, ge=0, description="Per-cell weight of the mask's KL divergence at the first step."
+        0.0, ge=0, description="Per-cell weight of the mask's KL divergence at the first step."
     )
     mask_penalty_end: float = Field(
-        0.005, ge=0, description="Per-cell weight of the mask's KL divergence after annealing."
+        0.05, ge=0, description="Per-cell weight of the mask's KL divergence after annealing."
     )
     mask_penalty_fraction: float = Field(
         0.5, ge=0, le=1, description="Share of the steps over which that weight anneals."

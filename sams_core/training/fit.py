@@ -21,7 +21,7 @@ from sams_core.checkpoint import read_history
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.models import Minibatch, SAMSVAEModule
-from sams_core.storage import read_metadata
+from sams_core.tensors import read_metadata
 from sams_core.training.callbacks import Keeper, ProgressBar
 from sams_core.training.config import TrainingConfig
 from sams_core.training.lightning_module import TrainingModule

@@ -14,7 +14,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from torch import Tensor
 
-from sams_core.storage import pack, unpack
+from sams_core.tensors import pack, unpack
 
 
 class SafetensorsIO(CheckpointIO):

@@ -1,0 +1,129 @@
+"""Builds the embedded checkpoints again: ``python -m sams_core.demo`` (or ``make demo``).
+
+Two real screens and a simulated one are trained with the settings below and prepared; the raw
+counts are not kept. The real screens are read from a folder of h5ad files; see its README for where
+they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sams_core.analysis.prepare import prepare
+from sams_core.api import SAMSVAE, SOURCE
+from sams_core.data import Screen, SimulationConfig, read_screen, simulate_screen
+from sams_core.errors import SamsError
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINTS = ROOT / "assets" / "checkpoints"
+MAX_CELLS = 5000
+
+SIMULATION = SimulationConfig(
+    n_perturbations=300,
+    n_latent=24,
+    n_genes=300,
+    cells_per_perturbation=60,
+    n_control=1500,
+    mask_density=0.1,
+    shift=4.0,
+    n_pathways=8,
+    n_doubles=20,
+    depth=5000,
+    seed=0,
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One embedded checkpoint: its screen and how it is trained."""
+
+    name: str
+    title: str
+    screen: Callable[[Path], Screen]
+    citation: str | None = None
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def _real(file: str) -> Callable[[Path], Screen]:
+    def read(data: Path) -> Screen:
+        return read_screen(data / file, perturbation_key="perturbation", control="control")
+
+    return read
+
+
+def _simulated(_data: Path) -> Screen:
+    return Screen.from_anndata(
+        simulate_screen(SIMULATION), perturbation_key="perturbation", control="control"
+    )
+
+
+DEMOS = (
+    Demo(
+        "papalexi2021_thp1",
+        "Papalexi 2021: knockouts in THP-1 cells",
+        _real("papalexi2021_thp1.h5ad"),
+        "Papalexi et al. 2021, Nature Genetics (GEO GSE153056)",
+    ),
+    Demo(
+        "norman2019_k562",
+        "Norman 2019: activation, alone and in pairs, in K562 cells (a subset)",
+        _real("norman2019_k562.h5ad"),
+        "Norman et al. 2019, Science (GEO GSE133344)",
+    ),
+    Demo(
+        "simulated_pathways",
+        "Simulated: 300 perturbations in 8 pathways",
+        _simulated,
+        model={"n_latent": 30},
+    ),
+)
+
+
+def build(demo: Demo, data: Path, out: Path) -> Path:
+    """Train and prepare one checkpoint; returns its folder.
+
+    Parameters
+    ----------
+    demo
+        What to build.
+    data
+        Folder of the real screens.
+    out
+        Folder in which the checkpoint's own folder is made; it must not exist yet.
+    """
+    screen = demo.screen(data)
+    model = SAMSVAE(screen, title=demo.title, citation=demo.citation, **demo.model)
+    folder = out / demo.name
+    model.train(out=folder, **demo.training)
+    prepare(folder, screen=screen, max_cells=MAX_CELLS)
+    (folder / SOURCE).unlink(missing_ok=True)
+    return folder
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of the real screens.")] = ROOT.parent
+    / "shared"
+    / "data",
+    out: Annotated[Path, typer.Option(help="Where the checkpoints go.")] = CHECKPOINTS,
+    only: Annotated[list[str] | None, typer.Option(help="Name of one to build.")] = None,
+) -> None:
+    """Train and prepare the embedded checkpoints."""
+    for demo in DEMOS:
+        if only and demo.name not in only:
+            continue
+        typer.echo(f"{demo.title}")
+        try:
+            build(demo, data, out)
+        except SamsError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)
