@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,14 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, ElementHandle, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    ElementHandle,
+    Page,
+    TimeoutError,
+    sync_playwright,
+)
 
 Theme = Literal["light", "dark"]
 
@@ -24,16 +32,28 @@ FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
-SETTLED = """() => {
+BASE_PATH_PROBE = re.compile(r"/\w+/_stcore/(health|host-config)$")
+"""What Streamlit asks under a page's own path first, to find the path it is served from."""
+STATE = """() => {
+  const all = selector => [...document.querySelectorAll(selector)];
   const app = document.querySelector('[data-testid="stApp"]');
-  if (!app || app.dataset.testScriptState !== 'notRunning') { window.__quiet = 0; return false; }
-  const waiting = document.querySelector(
-    '[data-testid="stSkeleton"], [data-testid="stSpinner"], [data-stale="true"]');
-  const undrawn = [...document.querySelectorAll('[data-testid="stPlotlyChart"]')]
-    .some(chart => !chart.querySelector('.main-svg'));
-  window.__quiet = waiting || undrawn ? 0 : (window.__quiet || 0) + 1;
-  return window.__quiet > 4;
+  const charts = all('[data-testid="stPlotlyChart"]');
+  return {
+    script: app ? app.dataset.testScriptState : 'no app',
+    headings: all('h1').length,
+    waiting: all('[data-testid="stSkeleton"], [data-testid="stSpinner"]').length,
+    stale: all('[data-stale="true"]').length,
+    undrawn: charts.filter(chart => !chart.querySelector('.main-svg')).length,
+  };
 }"""
+SETTLED = f"""() => {{
+  const {{script, headings, waiting, stale, undrawn}} = ({STATE})();
+  const quiet = script === 'notRunning' && headings && !waiting && !stale && !undrawn;
+  window.__quiet = quiet ? (window.__quiet || 0) + 1 : 0;
+  return window.__quiet > 6;
+}}"""
+PATIENCE = 90_000
+"""Milliseconds to wait for anything: a busy machine is slow, a broken page never comes."""
 
 
 def executable() -> str | None:
@@ -64,9 +84,20 @@ class View:
         self.page.goto(self.url + path)
         self.settle()
 
-    def settle(self, timeout: float = 60) -> None:
-        """Wait until the script has run, nothing is stale and every chart is drawn."""
-        self.page.wait_for_function(SETTLED, polling=100, timeout=timeout * 1000)
+    def settle(self) -> None:
+        """Wait until the script has run, nothing is stale and every chart is drawn.
+
+        Raises
+        ------
+        AssertionError
+            If it never comes to rest; says what was still missing.
+        """
+        try:
+            self.page.wait_for_function(SETTLED, polling=100, timeout=PATIENCE)
+        except TimeoutError:
+            raise AssertionError(
+                f"{self.page.url} is not drawn: {self.page.evaluate(STATE)}"
+            ) from None
 
     def heading(self) -> str:
         """Text of the page's h1."""
@@ -77,6 +108,16 @@ class View:
         return self.page.locator(
             '[data-testid="stException"], [data-testid="stAlertContentError"]'
         ).all_inner_texts()
+
+    def state(self, widget: str) -> str:
+        """What the widget with this key shows as chosen, one value a line."""
+        shown: str = self.page.locator(f".st-key-{widget}").evaluate(
+            """box => {
+              const tags = [...box.querySelectorAll('[data-tag]')].map(tag => tag.ariaLabel);
+              return tags.length ? tags.join('\\n') : box.querySelector('input').value;
+            }"""
+        )
+        return shown
 
     def overflow(self) -> float:
         """Pixels by which the page is wider than its window."""
@@ -115,16 +156,26 @@ class View:
 
 @contextmanager
 def view(
-    running: Browser, url: str, *, width: int = 1280, height: int = 900, theme: Theme = "light"
+    running: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    theme: Theme = "light",
+    scale: float = 1,
 ) -> Iterator[View]:
-    """Open a window of a given size and theme on the app."""
+    """Open a window of a given size and theme on the app; ``scale`` is for sharper pictures."""
     context = running.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+        viewport={"width": width, "height": height},
+        color_scheme=theme,
+        reduced_motion="reduce",
+        device_scale_factor=scale,
     )
+    context.set_default_timeout(PATIENCE)
     opened = View(context.new_page(), url)
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not BASE_PATH_PROBE.search(message.location["url"]):
             opened.complaints.append(message.text)
 
     opened.page.on("console", listen)
