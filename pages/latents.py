@@ -89,7 +89,10 @@ def by_latent(_: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Fig
         *positions(keep), (basal, full), conditions[keep], title=latent, centred=True
     )
     number = int(masks.var["n_open"].iloc[at])
-    return fig, f"Latent dimension {latent}, shifted by {number:,} perturbations."
+    return (
+        fig,
+        f"Latent dimension {latent}, shifted by {number:,} perturbation{'s' * (number != 1)}.",
+    )
 
 
 def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Figure, str]:

@@ -57,6 +57,8 @@ def combination_dots(
 ) -> go.Figure:
     """Top genes of a combination: each single, their sum, the prediction and the measurement.
 
+    Open markers lie over filled ones, so that dots in one place are all seen.
+
     Parameters
     ----------
     table
@@ -73,14 +75,12 @@ def combination_dots(
     fig = go.Figure()
     if top.empty:
         return note(fig, "No gene to show.")
-    for single, (symbol, colour) in zip(singles, itertools.cycle(_SINGLES), strict=False):
-        _add_dots(fig, top, single, f"{single} alone", symbol, colour, f"{single}_sd", size=10)
-    _add_dots(
-        fig, top, "additive", "sum of singles", "diamond-open", PURPLE, "additive_sd", size=12
-    )
-    _add_dots(fig, top, "predicted", "model's prediction", "circle", MODEL, "predicted_sd", size=11)
+    _add_dots(fig, top, "predicted", "model's prediction", "circle", MODEL, "predicted_sd", rank=3)
     if "measured" in top:
-        _add_dots(fig, top, "measured", "measured", "x", DATA, "measured_se", size=10)
+        _add_dots(fig, top, "measured", "measured", "x", DATA, "measured_se", rank=4)
+    _add_dots(fig, top, "additive", "sum of singles", "diamond-open", PURPLE, "additive_sd", rank=2)
+    for single, (symbol, colour) in zip(singles, itertools.cycle(_SINGLES), strict=False):
+        _add_dots(fig, top, single, f"{single} alone", symbol, colour, f"{single}_sd", rank=1)
     fig.add_vline(x=0, line={"color": LINE, "width": 1})
     apply_style(fig, height=120 + 26 * len(top))
     fig.update_xaxes(title=f"Shift from control ({UNIT})")
@@ -132,17 +132,18 @@ def _add_dots(
     colour: str,
     error: str,
     *,
-    size: int,
+    rank: int,
 ) -> None:
     fig.add_scatter(
         x=top[column],
         y=top.index,
         mode="markers",
         name=name,
+        legendrank=rank,
         marker={
             "symbol": symbol,
             "color": colour,
-            "size": size,
+            "size": 12,
             "line": {"width": 2, "color": colour},
         },
         error_x={

@@ -28,7 +28,7 @@ from sams_core.figures.style import (
 BACKGROUND = "rgba(127, 143, 153, 0.22)"
 CONTROL = NEUTRAL
 _HOVER_LIMIT = 30_000
-_NUMBERS = [[0.0, NEUTRAL], [0.5, BLUE], [1.0, ORANGE]]
+_NUMBERS = [[0.0, BLUE], [0.5, PURPLE], [1.0, ORANGE]]
 _CENTRED = [[0.0, BLUE], [0.5, "#A9B4BA"], [1.0, ORANGE]]
 CATEGORIES = (
     *(BLUE, ORANGE, GREEN, PURPLE, GOLD, BROWN),

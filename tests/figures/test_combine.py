@@ -39,7 +39,7 @@ def trace(fig, name: str):  # type: ignore[no-untyped-def]
 
 def test_dots_show_singles_sum_prediction_and_measurement() -> None:
     fig = combine.combination_dots(prediction(), ["A", "B"], limit=12)
-    assert [t.name for t in fig.data] == [
+    assert [t.name for t in sorted(fig.data, key=lambda t: t.legendrank)] == [
         "A alone",
         "B alone",
         "sum of singles",
@@ -47,6 +47,8 @@ def test_dots_show_singles_sum_prediction_and_measurement() -> None:
         "measured",
     ]
     assert all(len(t.x) == 12 for t in fig.data)
+    hollow = ["open" in t.marker.symbol for t in fig.data]
+    assert hollow == sorted(hollow)
     assert len({t.marker.symbol for t in fig.data}) == 5
     assert list(trace(fig, "model").error_x.array) == [0.05] * 12
 
