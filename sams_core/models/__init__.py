@@ -6,4 +6,12 @@ from sams_core.models.batch import Minibatch
 from sams_core.models.config import Inference, ModelConfig
 from sams_core.models.sams_vae import DataStatistics, ElboTerms, SAMSVAEModule, ShiftSample
 
-__all__ = ["DataStatistics", "ElboTerms", "Inference", "Minibatch", "ModelConfig", "SAMSVAEModule", "ShiftSample"]
+__all__ = [
+    "DataStatistics",
+    "ElboTerms",
+    "Inference",
+    "Minibatch",
+    "ModelConfig",
+    "SAMSVAEModule",
+    "ShiftSample",
+]

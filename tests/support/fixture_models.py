@@ -56,9 +56,7 @@ class Fixture:
 
     def sample(self) -> ShiftSample:
         mask = self.tensor("sample/mask")
-        return ShiftSample(
-            mask, self.tensor("sample/E"), *self.module.embedding_posterior(mask)
-        )
+        return ShiftSample(mask, self.tensor("sample/E"), *self.module.embedding_posterior(mask))
 
 
 def load_fixture(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> Fixture:
