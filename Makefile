@@ -87,7 +87,7 @@ python-environment:
 	  echo 'then run make again.'; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo '$(PYTHON) cannot make virtual environments: its venv module is not installed.'; \
-	  echo "Debian, Ubuntu: sudo apt install python`$(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'`-venv"; \
+	  echo 'Debian, Ubuntu: sudo apt install $(notdir $(PYTHON))-venv'; \
 	  echo 'Then run make again.'; exit 1; }
 	@echo 'Making a Python environment in $(VENV) ...'
 	@$(PYTHON) -m venv --clear $(VENV)
