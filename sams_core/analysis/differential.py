@@ -8,7 +8,6 @@ control cells, in log2 units (the ATE of Bereket & Karaletsos 2023, "perturbseq"
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +104,7 @@ def log_normalise(counts: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def group_statistics(
     counts: sparse.csr_matrix,
-    groups: pd.Categorical[Any],
+    groups: pd.Categorical,
     *,
     cells: npt.NDArray[np.bool_] | None = None,
     chunk_cells: int = _CHUNK_CELLS,

@@ -96,7 +96,9 @@ def perturbation_table(masks: AnnData) -> pd.DataFrame:
 
 def _as_text(values: pd.Series) -> pd.Series:
     text = values.astype(object)
-    return text.map(str).where(values.notna().to_numpy(), None)
+    words = text.map(str)
+    words[values.isna().to_numpy()] = None
+    return words
 
 
 def _shared_group(condition: str, groups: dict[str, object], control: str) -> object:

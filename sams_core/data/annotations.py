@@ -19,7 +19,7 @@ _SPLIT_NAMES = {
 }
 
 
-def read_batches(column: pd.Series) -> pd.Categorical[str]:
+def read_batches(column: pd.Series) -> pd.Categorical:
     """Batch of every cell.
 
     Raises
@@ -31,7 +31,7 @@ def read_batches(column: pd.Series) -> pd.Categorical[str]:
     return pd.Categorical(column.astype(str))
 
 
-def read_split(column: pd.Series) -> tuple[pd.Categorical[str], list[str]]:
+def read_split(column: pd.Series) -> tuple[pd.Categorical, list[str]]:
     """Split of every cell as ``train``, ``val`` or ``test``, and notes on other spellings.
 
     Raises
@@ -90,7 +90,8 @@ def _writeable(column: pd.Series) -> Any:
     if isinstance(column.dtype, pd.CategoricalDtype):
         texts = column.cat.categories.map(str)
         if texts.is_unique:
-            return pd.Categorical.from_codes(column.cat.codes, categories=texts.astype(object))
+            codes = column.cat.codes.tolist()
+            return pd.Categorical.from_codes(codes, categories=texts.astype(object))
     elif pd.api.types.is_bool_dtype(column.dtype) and not column.isna().any():
         return column.to_numpy(dtype=bool)
     elif pd.api.types.is_numeric_dtype(column.dtype) and not _complex(column):
@@ -100,7 +101,8 @@ def _writeable(column: pd.Series) -> Any:
         return column.to_numpy(
             dtype=np.int64 if whole else np.float64, na_value=0 if whole else np.nan
         )
-    text = column.astype("object").where(column.notna(), None)
+    text = column.astype("object")
+    text[column.isna()] = None
     return pd.Categorical([None if value is None else str(value) for value in text])
 
 

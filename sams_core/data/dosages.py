@@ -16,7 +16,7 @@ DOSE_MARK = "@"
 
 def build_dosages(
     labels: Labels, doses: pd.Series | None
-) -> tuple[sparse.csr_matrix, pd.Categorical[str]]:
+) -> tuple[sparse.csr_matrix, pd.Categorical]:
     """Dosage matrix and conditions of every cell.
 
     Parameters

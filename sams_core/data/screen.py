@@ -58,9 +58,9 @@ class Screen:
     perturbation_names: pd.Index
     cell_names: pd.Index
     control: str
-    conditions: pd.Categorical[str]
-    batch: pd.Categorical[str] | None
-    split: pd.Categorical[str] | None
+    conditions: pd.Categorical
+    batch: pd.Categorical | None
+    split: pd.Categorical | None
     obs: pd.DataFrame
     var: pd.DataFrame
     reader: ReaderOptions
@@ -261,7 +261,7 @@ collapse_guides
             uns["truth"] = self.truth
         return AnnData(X=self.counts.copy(), obs=obs, var=self.var.copy(), uns=uns)
 
-    def _per_cell(self, text: Any, control: str) -> pd.Categorical[str]:
+    def _per_cell(self, text: Any, control: str) -> pd.Categorical:
         rows = []
         for start, stop in zip(self.dosages.indptr[:-1], self.dosages.indptr[1:], strict=True):
             entries = zip(
@@ -292,9 +292,7 @@ def _refuse_repeated_names(
     refuse_duplicates(gene_names, "gene", cure)
 
 
-def _split_of(
-    obs: pd.DataFrame, options: ReaderOptions
-) -> tuple[pd.Categorical[str] | None, list[str]]:
+def _split_of(obs: pd.DataFrame, options: ReaderOptions) -> tuple[pd.Categorical | None, list[str]]:
     return (None, []) if options.split_key is None else read_split(obs[options.split_key])
 
 

@@ -140,7 +140,7 @@ def summarise(screen: Screen) -> ScreenSummary:
     )
 
 
-def _sizes(groups: pd.Categorical[str] | None) -> pd.Series | None:
+def _sizes(groups: pd.Categorical | None) -> pd.Series | None:
     return None if groups is None else pd.Series(groups).value_counts(sort=False)
 
 

@@ -69,7 +69,8 @@ def cells_by_category(
     fig = _two_maps()
     if len(categories) == 0:
         return note(go.Figure(), "No cells in this selection.")
-    labels = categories.astype(object).where(categories.notna(), None)
+    labels = categories.astype(object)
+    labels[categories.isna()] = None
     counts = labels.value_counts()
     ranked = [c for c in (order or counts.index) if c in counts.index and c != control]
     ranked += [c for c in counts.index if c != control and c not in ranked]

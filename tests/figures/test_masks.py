@@ -73,7 +73,9 @@ def test_only_given_latents_are_drawn_in_the_given_order() -> None:
     fig = mask_heatmap(tables, groups(), ["z2", "z0"], VIEWS["probability"])
     assert list(fig.data[0].x) == ["z2", "z0"]
     np.testing.assert_allclose(
-        np.asarray(fig.data[0].z, float)[1], tables.values.loc["P1", ["z2", "z0"]], atol=1e-4
+        np.asarray(fig.data[0].z, float)[1],
+        tables.values[["z2", "z0"]].loc["P1"].to_numpy(),
+        atol=1e-4,
     )
 
 

@@ -134,7 +134,9 @@ def test_best_weights_are_kept(screen: Screen) -> None:
     validation = model.history[model.history["split"] == "validation"].set_index("step")["elbo"]
     assert model.screen is not None
     cells = np.flatnonzero(model.split == "val")
-    assert validation.iloc[-1] < validation.max(), "the last weights were the best: nothing was chosen"
+    assert validation.iloc[-1] < validation.max(), (
+        "the last weights were the best: nothing was chosen"
+    )
     now = validation_terms(
         model.module, [minibatch(model.screen, cells)], model.training_config, 0.0
     )
