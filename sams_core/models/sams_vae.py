@@ -9,6 +9,7 @@ Sizes: P particles, n cells, G genes, T perturbations, L latent dimensions, H hi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -21,6 +22,8 @@ from sams_core.models.config import ModelConfig
 from sams_core.models.networks import GaussianHead, ResidualMLP
 
 EMBEDDING_SCALE_FLOOR = 1e-4
+INITIAL_EMBEDDING_SCALE = 0.1
+"""Of a mean-field E: at the prior's scale its noise would close every mask entry at once."""
 N_QUANTILES = 101
 
 
@@ -131,8 +134,10 @@ class SAMSVAEModule(nn.Module):
             )
             self.embedding_head = GaussianHead(config.embedding_n_hidden, L)
         else:
-            self.embedding_loc = nn.Parameter(torch.zeros(T, L))
-            self.embedding_log_scale = nn.Parameter(torch.zeros(T, L))
+            self.embedding_loc = nn.Parameter(INITIAL_EMBEDDING_SCALE * torch.randn(T, L))
+            self.embedding_log_scale = nn.Parameter(
+                torch.full((T, L), math.log(INITIAL_EMBEDDING_SCALE))
+            )
 
         n_offset = L if config.correlated_basal else 0
         self.basal_encoder = ResidualMLP(n_genes + n_offset, H, config.n_layers)
