@@ -20,7 +20,7 @@ from sams_core.data.minibatches import sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.data.splits import random_split
 from sams_core.errors import CheckpointError, ConfigError
-from sams_core.models import ModelConfig, SAMSVAEModule
+from sams_core.models import ModelConfig, SAMSVAEModule, shift_moments
 from sams_core.record import CheckpointConfig, DataRecord
 from sams_core.settings import validated
 from sams_core.storage import new_folder, write_json
@@ -29,7 +29,6 @@ from sams_core.training import Hardware, TrainingConfig, data_statistics, fit
 FAMILY = "sams_vae"
 STATE = Path("training") / "state.safetensors"
 SOURCE = "source.json"
-POSTERIOR_DRAWS = 256
 
 
 class SAMSVAE:
@@ -301,15 +300,15 @@ class SAMSVAE:
 
     def mask_probabilities(self) -> pd.DataFrame:
         """Inclusion probability of each mask entry: T perturbations x L latent dimensions."""
-        return self._per_perturbation(self.module.mask_probabilities())
+        return self._per_perturbation(self.module.mask_probabilities().detach().cpu().numpy())
 
     def embeddings(self) -> pd.DataFrame:
         """Posterior mean of the embedding E, before masking: T x L, in basal sd."""
-        return self._per_perturbation(self._posterior_means()[0])
+        return self._per_perturbation(shift_moments(self.module).embedding_mean)
 
     def effects(self) -> pd.DataFrame:
         """Posterior mean of the latent shift E * M: T x L, in basal sd."""
-        return self._per_perturbation(self._posterior_means()[1])
+        return self._per_perturbation(shift_moments(self.module).effect_mean)
 
     @torch.no_grad()
     def get_latent_representation(
@@ -336,7 +335,7 @@ class SAMSVAE:
         if kind not in ("basal", "full"):
             raise ConfigError(f"kind must be 'basal' or 'full', not {kind!r}.")
         screen = screen or self._require_screen()
-        effect = self._posterior_means()[1]
+        effect = torch.from_numpy(shift_moments(self.module).effect_mean).float()
         parts = []
         for batch in sequential_batches(screen, np.arange(screen.n_cells)):
             shift = (batch.dosages @ effect)[None]
@@ -344,17 +343,8 @@ class SAMSVAE:
             parts.append(basal if kind == "basal" else basal + shift[0])
         return torch.cat(parts).numpy()
 
-    @torch.no_grad()
-    def _posterior_means(self) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator().manual_seed(self.record.seed)
-        sample = self.module.sample_shift_parameters(POSTERIOR_DRAWS, generator)
-        loc = sample.embedding_loc.expand_as(sample.mask)
-        return loc.mean(0), (loc * sample.mask).mean(0)
-
-    def _per_perturbation(self, values: Tensor) -> pd.DataFrame:
-        return pd.DataFrame(
-            values.detach().cpu().numpy(), index=self.perturbation_names, columns=self.latent_names
-        )
+    def _per_perturbation(self, values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(values, index=self.perturbation_names, columns=self.latent_names)
 
     def _require_screen(self) -> Screen:
         if self.screen is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import Inference, ModelConfig
+from sams_core.models.moments import ShiftMoments, shift_moments
 from sams_core.models.sams_vae import DataStatistics, ElboTerms, SAMSVAEModule, ShiftSample
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "Minibatch",
     "ModelConfig",
     "SAMSVAEModule",
+    "ShiftMoments",
     "ShiftSample",
+    "shift_moments",
 ]

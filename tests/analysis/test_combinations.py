@@ -14,7 +14,7 @@ from sams_core.analysis.expected import expected_log_normalised
 from sams_core.errors import ConfigError
 from sams_core.models import SAMSVAEModule
 from tests.analysis.conftest import PreparedRun
-from tests.analysis.small_models import small_module
+from tests.support.small_models import small_module
 
 
 @dataclass

@@ -10,8 +10,8 @@ from torch import distributions as td
 from sams_core.analysis.effects import ModelEffects, model_ate
 from sams_core.models import SAMSVAEModule
 from sams_core.models.config import Inference
-from tests.analysis.small_models import small_module
 from tests.support.fixture_models import SAMS_FIXTURES, load_fixture
+from tests.support.small_models import small_module
 
 DOSAGES = np.array([[1, 0, 0], [0, 1, 0], [0.5, 2, 0], [0, 0, 1]], dtype=np.float32)
 

@@ -1,0 +1,1 @@
+"""Measurements behind RESULTS.md; each module is a command of its own."""
