@@ -1,10 +1,12 @@
 """The Papalexi screen over seeds: who shares a mask, and effects on held-out cells.
 
-``python -m benchmarks.papalexi_seeds [FOLDER OF THE REAL SCREENS]``: for each seed of the split, the
-weights and the training, and for each way of weighting the mask, the mean pairwise Jaccard index of
-the open latents of STAT1, JAK2, IFNGR1 and IFNGR2, the largest one between SMAD4 and them, the open
-entries of the 15 perturbations that the data set's authors found weak, and each of the five
-perturbations' ATE Pearson on held-out cells as a share of the ceiling.
+``python -m benchmarks.papalexi_seeds [FOLDER OF THE REAL SCREENS]``: for each seed (of the split,
+the weights and the training) and each way of weighting the mask:
+
+* arm: mean pairwise Jaccard index of the open latents of STAT1, JAK2, IFNGR1 and IFNGR2;
+* SMAD4: the largest Jaccard index between SMAD4 and one of these;
+* weak open: open entries of the 15 perturbations with few or no differential genes;
+* GENE %: ATE Pearson on held-out cells as a share of the ceiling.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sams_core.analysis.condition_effects import effects_table
@@ -46,18 +47,15 @@ def measure(screen: Screen, seed: int, settings: dict[str, Any]) -> dict[str, ob
     is_open = probability > OPEN
     silent = is_open.index.difference(WITH_EFFECT)
     scores = effects_table(model, screen, seed=seed).obs.loc[STRONG]
+    rows = {gene: is_open.loc[[gene]].to_numpy() for gene in STRONG}
     share = scores["pearson"] / scores["ceiling"]
     return {
         "seed": seed,
         "arm": mean_pairwise_jaccard(is_open.loc[ARM]),
-        "SMAD4": max(_jaccard(is_open.loc[gene], is_open.loc["SMAD4"]) for gene in ARM),
+        "SMAD4": max(mean_cross_jaccard(rows[gene], rows["SMAD4"]) for gene in ARM),
         "weak open": int(is_open.loc[silent].to_numpy().sum()),
         **{f"{gene} %": 100 * value for gene, value in share.items()},
     }
-
-
-def _jaccard(first: pd.Series, second: pd.Series) -> float:
-    return mean_cross_jaccard(np.asarray(first)[None], np.asarray(second)[None])
 
 
 def main() -> None:

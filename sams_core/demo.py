@@ -7,6 +7,8 @@ they come from.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +88,7 @@ DEMOS = (
 
 
 def build(demo: Demo, data: Path, out: Path) -> Path:
-    """Train and prepare one checkpoint; returns its folder.
+    """Train and prepare one checkpoint, in place of the one that was there; returns its folder.
 
     Parameters
     ----------
@@ -95,15 +97,20 @@ def build(demo: Demo, data: Path, out: Path) -> Path:
     data
         Folder of the real screens.
     out
-        Folder in which the checkpoint's own folder is made; it must not exist yet.
+        Folder in which the checkpoint's own folder is made.
     """
     screen = demo.screen(data)
     model = SAMSVAE(screen, title=demo.title, citation=demo.citation, **demo.model)
-    folder = out / demo.name
-    model.train(out=folder, **demo.training)
-    prepare(folder, screen=screen, max_cells=MAX_CELLS)
-    (folder / SOURCE).unlink(missing_ok=True)
-    return folder
+    target = out / demo.name
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as scratch:
+        folder = Path(scratch) / demo.name
+        model.train(out=folder, **demo.training)
+        prepare(folder, screen=screen, max_cells=MAX_CELLS)
+        (folder / SOURCE).unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        folder.rename(target)
+    return target
 
 
 def main(

@@ -1,0 +1,113 @@
+"""What is embedded loads, and agrees with its own figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import stats
+
+from sams_core.analysis.effects import model_ate
+from sams_core.api import SAMSVAE
+from sams_core.demo import CHECKPOINTS, DEMOS, Demo
+from sams_core.record import EXPLORER, MANIFEST
+
+
+@pytest.fixture(params=DEMOS, ids=lambda demo: demo.name, scope="module")
+def demo(request: pytest.FixtureRequest) -> Demo:
+    found: Demo = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(demo: Demo) -> Path:
+    return CHECKPOINTS / demo.name
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> SAMSVAE:
+    return SAMSVAE.load(folder)
+
+
+@pytest.fixture(scope="module")
+def metrics(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / EXPLORER / "metrics.json").read_text())
+    return content
+
+
+def table(folder: Path, name: str) -> ad.AnnData:
+    return ad.read_h5ad(folder / EXPLORER / f"{name}.h5ad")
+
+
+def test_everything_embedded_is_built_by_the_demo_command() -> None:
+    assert {path.name for path in CHECKPOINTS.iterdir()} == {demo.name for demo in DEMOS}
+    size = sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file())
+    assert size < 16e6, "the embedded checkpoints have outgrown a few MB"
+
+
+def test_is_named_and_says_when_simulated(demo: Demo, model: SAMSVAE) -> None:
+    assert model.record.title == demo.title
+    assert model.record.simulated == (demo.citation is None)
+    assert model.record.simulated == demo.title.startswith("Simulated")
+
+
+def test_is_finished_and_tells_nothing_of_the_machine(folder: Path, model: SAMSVAE) -> None:
+    assert not model.unfinished
+    files = {path.name for path in folder.iterdir()}
+    assert "source.json" not in files
+    for path in [folder / "config.json", *(folder / EXPLORER).glob("*.json")]:
+        assert str(Path.home()) not in path.read_text()
+        assert "/" not in (model.record.data.file or "")
+
+
+def test_tables_are_those_of_the_manifest(folder: Path) -> None:
+    manifest = json.loads((folder / EXPLORER / MANIFEST).read_text())
+    for name, digest in manifest.items():
+        assert hashlib.sha256((folder / EXPLORER / name).read_bytes()).hexdigest() == digest
+
+
+def test_masks_are_the_models(folder: Path, model: SAMSVAE, metrics: dict[str, Any]) -> None:
+    masks = table(folder, "masks")
+    probability = model.mask_probabilities()
+    assert list(masks.obs_names) == list(model.perturbation_names)
+    np.testing.assert_allclose(masks.X, probability, atol=1e-6)
+    np.testing.assert_allclose(masks.layers["effect"], model.effects(), atol=1e-4)
+    assert metrics["share_open"] == pytest.approx(float((probability > 0.5).to_numpy().mean()))
+
+
+def test_cells_are_the_models(folder: Path, model: SAMSVAE) -> None:
+    cells = table(folder, "cells")
+    single = cells[(cells.obs["n_perturbations"] == 1).to_numpy()]
+    effect = model.effects().loc[single.obs["condition"].astype(str)].to_numpy()
+    shift = single.obsm["z"] - single.obsm["z_basal"]
+    np.testing.assert_allclose(shift, effect, atol=1e-3)
+
+
+def test_scores_follow_from_the_effects(folder: Path, metrics: dict[str, Any]) -> None:
+    effects = table(folder, "effects")
+    scored = effects[(effects.obs["n_cells_test"] >= 2) & effects.obs["seen_in_training"]]
+    held_out = np.asarray(scored.layers["data_ate_test"])
+    for name, values in {"pearson": scored.X, "ceiling": scored.layers["data_ate_train"]}.items():
+        again = stats.pearsonr(np.ravel(values), held_out.ravel()).statistic
+        assert metrics["heldout_ate"][name] == pytest.approx(again, abs=1e-4)
+
+
+def test_effects_are_the_models(folder: Path, model: SAMSVAE) -> None:
+    effects = table(folder, "effects")
+    chosen = list(effects.obs_names[[0, -1]])
+    dosages = np.array(
+        [model.perturbation_names.isin(name.split("+")) for name in chosen], dtype=np.float32
+    )
+    again = model_ate(
+        model.module, dosages, library_size=model.library_sizes, n_particles=1500, seed=1
+    )
+    stored = effects[chosen]
+    error = np.hypot(stored.layers["model_se"], again.standard_error)
+    deviation = (np.asarray(stored.X) - again.mean) / np.maximum(error, 1e-3)
+    assert np.abs(deviation).max() < 6
+    assert np.square(deviation).mean() < 2
