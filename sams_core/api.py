@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from torch import Tensor
 
@@ -185,7 +186,9 @@ class SAMSVAE:
         training = validated(TrainingConfig, {"seed": self.record.seed, **settings})
         self.record = self.record.model_copy(update={"training": training.model_dump()})
         if out is not None:
-            self.save(out)
+            if rank_zero_only.rank == 0:  # several devices run this once each
+                self._write(Path(out), training=True)
+            self.folder = Path(out)
         return self._fit(hardware, progress)
 
     def resume(self, *, hardware: Hardware | None = None, progress: bool | Console = True) -> Self:
@@ -214,20 +217,18 @@ class SAMSVAE:
             if self.folder is not None:
                 checkpoint.write_weights(self.folder, self.record, state)
 
-        state_path = None
-        if self.folder is not None:
-            state_path = self.folder / STATE
-            state_path.parent.mkdir(exist_ok=True)
+        state_path = None if self.folder is None else self.folder / STATE
         console = Console() if progress is True else progress or None
         self.history = fit(
             self.module, self.screen, self.split, self.training_config,
             save_weights=keep, folder=self.folder, state_path=state_path,
             hardware=hardware, console=console,
         )  # fmt: skip
-        if self.folder is not None:
-            kept = checkpoint.read_weights(self.folder, self.record)
-            shutil.rmtree(self.folder / STATE.parent)
-        self.module.cpu().load_state_dict(kept)
+        if rank_zero_only.rank == 0:
+            if self.folder is not None:
+                kept = checkpoint.read_weights(self.folder, self.record)
+                shutil.rmtree(self.folder / STATE.parent)
+            self.module.cpu().load_state_dict(kept)
         self.module.eval()
         return self
 
@@ -239,7 +240,10 @@ class SAMSVAE:
         CheckpointError
             When the folder exists already.
         """
-        folder = Path(folder)
+        self._write(Path(folder))
+        self.folder = Path(folder)
+
+    def _write(self, folder: Path, *, training: bool = False) -> None:
         with new_folder(folder) as temporary:
             records.write_config(temporary, self.record)
             checkpoint.write_weights(temporary, self.record, self.module.state_dict())
@@ -249,7 +253,8 @@ class SAMSVAE:
             if self.screen is not None and self.screen.source is not None:
                 source = {"screen": str(self.screen.source.resolve())}
                 write_json(temporary / SOURCE, source)
-        self.folder = folder
+            if training:
+                (temporary / STATE.parent).mkdir()
 
     @classmethod
     def load(cls, folder: str | Path, screen: Screen | None = None) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -20,8 +21,9 @@ Arguments = ParamSpec("Arguments")
 
 
 def say(text: str = "", *, style: str | None = None) -> None:
-    """Print a line of the result."""
-    Console(soft_wrap=True, highlight=False, markup=False).print(text, style=style)
+    """Print a line of the result; of several training processes only the first speaks."""
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        Console(soft_wrap=True, highlight=False, markup=False).print(text, style=style)
 
 
 def progress_console() -> Console:
