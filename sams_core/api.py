@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -24,7 +23,7 @@ from sams_core.errors import CheckpointError, ConfigError
 from sams_core.models import ModelConfig, SAMSVAEModule, shift_moments
 from sams_core.record import CheckpointConfig, DataRecord
 from sams_core.settings import validated
-from sams_core.storage import new_folder, write_json
+from sams_core.storage import new_folder, remove_folder, write_json
 from sams_core.training import Hardware, TrainingConfig, data_statistics, fit
 
 FAMILY = "sams_vae"
@@ -108,14 +107,18 @@ class SAMSVAE:
     def _setup(self, record: CheckpointConfig) -> None:
         self.record = record
         self.config = validated(ModelConfig, record.model)
+        self.module = self._new_module()
+        self.folder = None
+        self.history = pd.DataFrame()
+
+    def _new_module(self) -> SAMSVAEModule:
+        record = self.record
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(record.seed)
-            self.module = SAMSVAEModule(
+            return SAMSVAEModule(
                 self.config, len(record.genes), len(record.perturbations),
                 len(record.batches or []),
             )  # fmt: skip
-        self.folder = None
-        self.history = pd.DataFrame()
 
     @property
     def training_config(self) -> TrainingConfig:
@@ -196,11 +199,14 @@ class SAMSVAE:
 
         The model must have been loaded from the run's folder with its screen.
         """
-        self._require_screen()
+        screen = self._require_screen()
         if self.folder is None:
             raise CheckpointError("Only a model loaded from its folder can resume training.")
         if not self.unfinished:
             return self
+        if not (self.folder / STATE).exists():  # stopped before its first validation: from step 0
+            self.module = self._new_module()
+            self.module.initialise(data_statistics(screen, self.split))
         return self._fit(hardware, progress)
 
     @property
@@ -227,7 +233,7 @@ class SAMSVAE:
         if rank_zero_only.rank == 0:
             if self.folder is not None:
                 kept = checkpoint.read_weights(self.folder, self.record)
-                shutil.rmtree(self.folder / STATE.parent)
+                remove_folder(self.folder / STATE.parent)
             self.module.cpu().load_state_dict(kept)
         self.module.eval()
         return self

@@ -89,3 +89,10 @@ def json_digest(record: Mapping[str, Any]) -> str:
     """SHA-256 over a record in canonical JSON."""
     canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; to a reader it is gone whole from one moment to the next."""
+    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    folder.rename(retired / folder.name)
+    shutil.rmtree(retired)

@@ -15,6 +15,7 @@ import torch
 from sams_core.api import SAMSVAE
 from sams_core.data import Screen
 from sams_core.training.callbacks import Keeper
+from sams_core.training.state import SafetensorsIO
 from tests.support.tiny import tiny_screen
 
 SETTINGS: dict[str, Any] = {
@@ -77,6 +78,22 @@ def test_resumes_exactly(
     assert differences(SAMSVAE.load(tmp_path / "run"), uninterrupted) <= TOLERANCE
     curves = [model.history.drop(columns="seconds") for model in (resumed, uninterrupted)]
     pd.testing.assert_frame_equal(*curves)
+
+
+def test_stopped_between_weights_and_state(
+    screen: Screen, uninterrupted: SAMSVAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of step 10 without the state of step 10: training starts again from its start."""
+
+    def stop(*_args: object, **_options: object) -> None:
+        raise InterruptedRunError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SafetensorsIO, "save_checkpoint", stop)
+        with pytest.raises(InterruptedRunError):
+            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+    resumed = SAMSVAE.load(tmp_path / "run", screen).resume(progress=False)
+    assert differences(resumed, uninterrupted) <= TOLERANCE
 
 
 def test_a_finished_run_has_nothing_to_resume(screen: Screen, uninterrupted: SAMSVAE) -> None:
