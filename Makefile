@@ -38,7 +38,7 @@ app: $(APP_READY)
 
 # One thread a worker: two workers that each take both cores are slower than one.
 test: $(DEV_READY)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+	SAMS_CORE_RUNS= OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 lint: $(DEV_READY)
 	$(PY) -m ruff check .

@@ -92,6 +92,7 @@ class View:
         AssertionError
             If it never comes to rest; says what was still missing.
         """
+        self.page.evaluate("window.__quiet = 0")
         try:
             self.page.wait_for_function(SETTLED, polling=100, timeout=PATIENCE)
         except TimeoutError:
@@ -132,18 +133,18 @@ class View:
             )
         )
 
+    def charts(self) -> list[ElementHandle]:
+        """Return the plotly charts that can be seen: not those of a closed tab."""
+        found = self.page.query_selector_all('[data-testid="stPlotlyChart"]')
+        return [chart for chart in found if chart.is_visible()]
+
     def blank_charts(self) -> list[str]:
         """Names of the plotly charts that show no mark."""
-        charts = self.page.query_selector_all('[data-testid="stPlotlyChart"]')
         return [
             chart.get_attribute("aria-label") or f"chart {i}"
-            for i, chart in enumerate(charts)
+            for i, chart in enumerate(self.charts())
             if not (_svg_marks(chart) or _canvas_pixels(chart))
         ]
-
-    def n_charts(self) -> int:
-        """How many plotly charts are on the page."""
-        return self.page.locator('[data-testid="stPlotlyChart"]').count()
 
     def background(self) -> tuple[int, int, int]:
         """Colour of the app's background."""

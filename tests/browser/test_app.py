@@ -61,7 +61,7 @@ def test_a_page_is_whole(
     with view(browser, app_url, width=width, height=1000, theme=theme) as shown:
         shown.open(f"/{PAGES[page]}")
         assert shown.heading().casefold() == page
-        assert shown.n_charts() >= 1
+        assert shown.charts()
         assert faults(shown) == {}
 
 
@@ -97,8 +97,8 @@ def test_every_tab_is_whole(window: View, page: str) -> None:
     window.open(f"/{page}")
     for tab in window.page.get_by_role("tab").all():
         tab.click()
+        window.page.locator('[data-testid="stPlotlyChart"]:visible').first.wait_for()
         window.settle()
-        assert window.n_charts() >= 1
         assert faults(window) == {}
 
 

@@ -27,7 +27,7 @@ def sample(browser: Browser, sample_url: str) -> Iterator[View]:
 def test_a_sound_page_is_found_sound(sample: View) -> None:
     sample.open("/?figure=scatter&figure=webgl&figure=bars&figure=heatmap")
     assert sample.heading() == "Sample"
-    assert sample.n_charts() == 4
+    assert len(sample.charts()) == 4
     assert sample.blank_charts() == []
     assert sample.errors() == []
     assert sample.overflow() == 0
