@@ -18,8 +18,9 @@ from sams_core import __version__, checkpoint
 from sams_core import record as records
 from sams_core.data.minibatches import sequential_batches
 from sams_core.data.screen import Screen
-from sams_core.data.splits import random_split
+from sams_core.data.splits import check_split, random_split
 from sams_core.errors import CheckpointError, ConfigError
+from sams_core.matching import require_same_names, require_training_screen
 from sams_core.models import ModelConfig, SAMSVAEModule, shift_moments
 from sams_core.record import CheckpointConfig, DataRecord
 from sams_core.settings import validated
@@ -52,7 +53,9 @@ class SAMSVAE:
     Raises
     ------
     ConfigError
-        When a hyperparameter is unknown or out of range.
+        When a hyperparameter is unknown or out of range, or ``split`` does not fit the screen.
+    TrainingError
+        When the split leaves fewer than two training cells.
     """
 
     config: ModelConfig
@@ -60,6 +63,7 @@ class SAMSVAE:
     split: np.ndarray
     folder: Path | None
     history: pd.DataFrame
+    _fresh: bool = False
 
     def __init__(
         self,
@@ -74,7 +78,6 @@ class SAMSVAE:
         config = validated(ModelConfig, hyperparameters)
         if split is None and screen.split is None:
             split = random_split(screen, seed=seed)
-        training = TrainingConfig(seed=seed)
         source = screen.source
         self._setup(
             CheckpointConfig(
@@ -85,7 +88,7 @@ class SAMSVAE:
                 simulated=screen.simulated,
                 citation=citation,
                 model=config.model_dump(),
-                training=training.model_dump(),
+                training=TrainingConfig(seed=seed).model_dump(),
                 genes=list(screen.gene_names),
                 perturbations=list(screen.perturbation_names),
                 control=screen.control,
@@ -100,9 +103,11 @@ class SAMSVAE:
                 seed=seed,
             )
         )
-        self.split = np.asarray(screen.split if split is None else split).astype(object)
+        given = np.asarray(screen.split if split is None else split)
+        self.split = check_split(given, screen.n_cells)
         self.screen = screen
         self.module.initialise(data_statistics(screen, self.split))
+        self._fresh = True
 
     def _setup(self, record: CheckpointConfig) -> None:
         self.record = record
@@ -165,6 +170,9 @@ class SAMSVAE:
     ) -> Self:
         """Train the model; afterwards it carries the weights that did best on validation cells.
 
+        Training starts where the seed says, also when the model was trained before; a folder that
+        it was loaded from or saved to is left as it is.
+
         Parameters
         ----------
         out
@@ -185,9 +193,12 @@ class SAMSVAE:
         TrainingError
             When the split leaves nothing to train on, or the loss stops being a number.
         """
-        self._require_screen()
+        screen = self._require_screen()
         training = validated(TrainingConfig, {"seed": self.record.seed, **settings})
         self.record = self.record.model_copy(update={"training": training.model_dump()})
+        if not self._fresh:
+            self._restart(screen)
+        self.folder, self.history = None, pd.DataFrame()
         if out is not None:
             if rank_zero_only.rank == 0:  # several devices run this once each
                 self._write(Path(out), training=True)
@@ -197,7 +208,13 @@ class SAMSVAE:
     def resume(self, *, hardware: Hardware | None = None, progress: bool | Console = True) -> Self:
         """Go on with an interrupted training, to the weights it would have reached.
 
-        The model must have been loaded from the run's folder with its screen.
+        The model must have been loaded from the run's folder with its screen. Tables that were
+        prepared halfway are removed.
+
+        Raises
+        ------
+        SamsError
+            When there is no folder or screen, the state is damaged, or training diverges.
         """
         screen = self._require_screen()
         if self.folder is None:
@@ -205,9 +222,14 @@ class SAMSVAE:
         if not self.unfinished:
             return self
         if not (self.folder / STATE).exists():  # stopped before its first validation: from step 0
-            self.module = self._new_module()
-            self.module.initialise(data_statistics(screen, self.split))
+            self._restart(screen)
+        if rank_zero_only.rank == 0 and (self.folder / records.EXPLORER).exists():
+            remove_folder(self.folder / records.EXPLORER)
         return self._fit(hardware, progress)
+
+    def _restart(self, screen: Screen) -> None:
+        self.module = self._new_module()
+        self.module.initialise(data_statistics(screen, self.split))
 
     @property
     def unfinished(self) -> bool:
@@ -216,6 +238,7 @@ class SAMSVAE:
 
     def _fit(self, hardware: Hardware | None, progress: bool | Console) -> Self:
         assert self.screen is not None
+        self._fresh = False
         kept: dict[str, Tensor] = {}
 
         def keep(state: dict[str, Tensor]) -> None:
@@ -223,11 +246,11 @@ class SAMSVAE:
             if self.folder is not None:
                 checkpoint.write_weights(self.folder, self.record, state)
 
-        state_path = None if self.folder is None else self.folder / STATE
         console = Console() if progress is True else progress or None
         self.history = fit(
             self.module, self.screen, self.split, self.training_config,
-            save_weights=keep, folder=self.folder, state_path=state_path,
+            save_weights=keep, folder=self.folder,
+            state_path=None if self.folder is None else self.folder / STATE,
             hardware=hardware, console=console,
         )  # fmt: skip
         if rank_zero_only.rank == 0:
@@ -299,14 +322,8 @@ class SAMSVAE:
         return model
 
     def attach(self, screen: Screen) -> None:
-        """Give a loaded model the screen it was trained on, checked by fingerprint."""
-        if screen.fingerprint() != self.record.data.fingerprint:
-            raise CheckpointError(
-                f"The screen ({screen.n_cells} cells, {screen.n_genes} genes) is not the one that "
-                f"this checkpoint was trained on ({self.record.data.file}, "
-                f"{self.record.data.n_cells} cells, {len(self.record.genes)} genes): give that "
-                "file, read with the same options."
-            )
+        """Give a loaded model the screen it was trained on; CheckpointError if it is another."""
+        require_training_screen(self.record, screen)
         self.screen = screen
 
     def mask_probabilities(self) -> pd.DataFrame:
@@ -330,7 +347,8 @@ class SAMSVAE:
         Parameters
         ----------
         screen
-            n cells; by default those the model was made with.
+            n cells with the model's genes and perturbations, in its order, and with its batches;
+            by default those the model was made with.
         kind
             ``"basal"`` for z_basal, the cell without its perturbation; ``"full"`` for z.
 
@@ -341,18 +359,23 @@ class SAMSVAE:
         Raises
         ------
         ConfigError
-            When ``kind`` is another word, or no screen is at hand.
+            When ``kind`` is another word, no screen is at hand, or it does not match the model.
         """
         if kind not in ("basal", "full"):
             raise ConfigError(f"kind must be 'basal' or 'full', not {kind!r}.")
-        screen = screen or self._require_screen()
-        effect = torch.from_numpy(shift_moments(self.module).effect_mean).float()
+        if screen is None:
+            screen = self._require_screen()
+        else:
+            require_same_names(self.record, screen)
+        device = self.module.log_concentration.device
+        effect = torch.from_numpy(shift_moments(self.module).effect_mean).float().to(device)
         parts = []
-        for batch in sequential_batches(screen, np.arange(screen.n_cells)):
+        for cells in sequential_batches(screen, np.arange(screen.n_cells)):
+            batch = cells.to(device)
             shift = (batch.dosages @ effect)[None]
             basal = self.module.encode(batch, shift)[0][0]
             parts.append(basal if kind == "basal" else basal + shift[0])
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).cpu().numpy()
 
     def _per_perturbation(self, values: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(values, index=self.perturbation_names, columns=self.latent_names)

@@ -49,7 +49,7 @@ class SimulationConfig(BaseModel):
         Seed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_perturbations: int = Field(60, ge=1)
     n_latent: int = Field(20, ge=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from sams_core.data.annotations import SPLITS
 from sams_core.data.screen import Screen
 from sams_core.errors import ConfigError
 
@@ -50,6 +52,31 @@ def random_split(
         split[shuffled[:n_test]] = "test"
         split[shuffled[n_test : n_test + n_val]] = "val"
     return split
+
+
+def check_split(split: np.ndarray, n_cells: int) -> np.ndarray:
+    """Refuse what is not one of ``"train"``, ``"val"`` and ``"test"`` for every cell.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same names, as objects of shape (n,).
+
+    Raises
+    ------
+    ConfigError
+        If there are too few or too many, or another name.
+    """
+    names = split.astype(object)
+    if names.shape != (n_cells,):
+        raise ConfigError(
+            f"split has shape {names.shape}, but the screen has {n_cells} cells: give one name a "
+            "cell."
+        )
+    unknown = [name for name in pd.unique(names) if name not in SPLITS]
+    if unknown:
+        raise ConfigError(f"split holds {unknown[0]!r}: use 'train', 'val' and 'test'.")
+    return names
 
 
 def _share(n: int, share: float, rng: np.random.Generator) -> int:

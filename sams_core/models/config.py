@@ -20,7 +20,7 @@ class ModelConfig(BaseModel):
         ``"mean_field"`` (neither). The paper's section 3.2 names them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     n_latent: int = Field(20, ge=1, le=10_000, description="Latent dimensions of a cell.")
     inference: Inference = Field(

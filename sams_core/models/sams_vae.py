@@ -126,7 +126,8 @@ class SAMSVAEModule(nn.Module):
         self.decoder_head = nn.Linear(H, n_genes)
         self.log_concentration = nn.Parameter(torch.zeros(n_genes))
 
-        initial_logit = torch.logit(torch.tensor(config.initial_mask_probability)).item()
+        opened = config.initial_mask_probability
+        initial_logit = math.log(opened) - math.log1p(-opened)
         self.mask_logits = nn.Parameter(torch.full((T, L), initial_logit))
         if config.correlated_embedding:
             self.embedding_encoder = ResidualMLP(

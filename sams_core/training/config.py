@@ -18,7 +18,7 @@ class TrainingConfig(BaseModel):
     close entries before their effect is learned, and they seldom open again.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_steps: int = Field(3000, ge=1, description="Optimiser steps.")
     batch_size: int = Field(512, ge=2, description="Cells in a minibatch.")

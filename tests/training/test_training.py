@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from sams_core.api import SAMSVAE
 from sams_core.data import Screen
 from sams_core.data.minibatches import TrainingBatches, minibatch
 from sams_core.errors import ConfigError, TrainingError
+from sams_core.record import HISTORY_COLUMNS
 from sams_core.training import TrainingConfig, data_statistics
-from sams_core.training.callbacks import HISTORY_COLUMNS
 from sams_core.training.objective import mask_kl_weights, mask_penalty, minibatch_objective
 from sams_core.training.state import step_generator
 from sams_core.training.validation import validation_terms
@@ -107,6 +108,18 @@ def test_schedule() -> None:
     assert mask_kl_weights(module, 0.1).tolist() == pytest.approx([1.0, 1.0, 10.0])
 
 
+def test_training_again_starts_again_and_leaves_the_folder(screen: Screen, tmp_path: Path) -> None:
+    model = SAMSVAE(screen, n_latent=3, n_hidden=8).train(
+        out=tmp_path / "run", progress=False, **QUICK
+    )
+    digest, weights = model.digest, model.module.decoder_head.weight.detach().clone()
+    model.train(progress=False, **{**QUICK, "max_steps": 20})
+    assert model.folder is None
+    assert SAMSVAE.load(tmp_path / "run").digest == digest
+    again = SAMSVAE.load(tmp_path / "run", screen).train(progress=False, **QUICK)
+    assert torch.equal(again.module.decoder_head.weight, weights)
+
+
 def test_mask_logits_stay_within_their_bound(screen: Screen) -> None:
     model = SAMSVAE(screen, n_latent=3, n_hidden=8)
     model.train(progress=False, max_mask_logit=0.5, mask_learning_rate=0.5, **QUICK)
@@ -149,6 +162,7 @@ def test_best_weights_are_kept(screen: Screen) -> None:
         ({"max_stepps": 3}, "did you mean 'max_steps'"),
         ({"batch_size": 1}, "batch_size = 1 cannot be used"),
         ({"objective": "other"}, "objective = 'other' cannot be used"),
+        ({"learning_rate": float("inf")}, "learning_rate = inf cannot be used"),
     ],
 )
 def test_bad_settings_are_named(screen: Screen, settings: dict[str, Any], words: str) -> None:
@@ -156,6 +170,18 @@ def test_bad_settings_are_named(screen: Screen, settings: dict[str, Any], words:
         SAMSVAE(screen).train(progress=False, **settings)
     with pytest.raises(ConfigError, match="n_latent = 0 cannot be used"):
         SAMSVAE(screen, n_latent=0)
+
+
+def test_a_split_that_does_not_fit_is_told(screen: Screen) -> None:
+    with pytest.raises(ConfigError, match="one name a cell"):
+        SAMSVAE(screen, split=np.full(3, "train"))
+    with pytest.raises(ConfigError, match="split holds 'valid'"):
+        SAMSVAE(screen, split=np.resize(["train", "valid"], screen.n_cells))
+
+
+def test_an_all_but_certain_mask_trains(screen: Screen) -> None:
+    model = SAMSVAE(screen, n_latent=3, n_hidden=8, initial_mask_probability=1 - 1e-9)
+    assert np.isfinite(model.train(progress=False, **QUICK).history["elbo"]).all()
 
 
 def test_no_training_cells_is_told(screen: Screen) -> None:
