@@ -31,6 +31,7 @@ from sams_core.record import (
     CONFIG,
     EXPLORER,
     HISTORY,
+    HISTORY_COLUMNS,
     MANIFEST,
     SPLIT,
     SPLIT_NAMES,
@@ -134,15 +135,19 @@ def read_history(folder: Path) -> pd.DataFrame:
     """
     path = folder / HISTORY
     if not path.exists():
-        return pd.DataFrame()
+        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
     try:
         history = pd.read_csv(path, float_precision="round_trip")
     except (ValueError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a readable CSV file: restore or delete it."
         ) from error
-    if not {"step", "split", "elbo"} <= set(history.columns):
+    if not set(HISTORY_COLUMNS) <= set(history.columns):
         raise CheckpointError(
-            f"{path} has no columns 'step', 'split' and 'elbo': restore or delete it."
+            f"{path} should have the columns {', '.join(HISTORY_COLUMNS)}: restore or delete it."
         )
+    if len(history) and not all(
+        map(pd.api.types.is_numeric_dtype, history.drop(columns="split").dtypes)
+    ):
+        raise CheckpointError(f"{path} holds text among its numbers: restore or delete it.")
     return history

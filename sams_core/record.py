@@ -21,6 +21,18 @@ CONFIG, WEIGHTS, SPLIT, HISTORY = (
     "split.safetensors",
     "history.csv",
 )
+HISTORY_COLUMNS = (
+    "step",
+    "split",
+    "elbo",
+    "log_likelihood",
+    "kl_z_basal",
+    "kl_mask",
+    "kl_embedding",
+    "share_open",
+    "mask_penalty",
+    "seconds",
+)
 EXPLORER, MANIFEST = "explorer", "manifest.json"
 SPLIT_NAMES = ("train", "val", "test")
 

@@ -186,9 +186,16 @@ def test_foreign_safetensors(folder: Path) -> None:
     assert "damaged" in refused(folder)
 
 
-def test_history_that_is_no_table(folder: Path) -> None:
+def test_history_that_is_no_table(folder: Path, saved: Path) -> None:
     (folder / record.HISTORY).write_bytes(b"\x00\xff")
     assert record.HISTORY in refused(folder)
+    table = pd.read_csv(saved / record.HISTORY)
+    table.drop(columns="seconds").to_csv(folder / record.HISTORY, index=False)
+    assert "should have the columns step, split" in refused(folder)
+    table.astype({"step": object}).replace({"step": {2: "two"}}).to_csv(
+        folder / record.HISTORY, index=False
+    )
+    assert "holds text among its numbers" in refused(folder)
 
 
 def test_another_family(folder: Path) -> None:

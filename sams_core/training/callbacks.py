@@ -17,16 +17,13 @@ from torch import Tensor
 
 from sams_core.errors import TrainingError
 from sams_core.models import Minibatch
-from sams_core.record import HISTORY
+from sams_core.record import HISTORY, HISTORY_COLUMNS
 from sams_core.storage import replacing
 from sams_core.training.lightning_module import TrainingModule
 from sams_core.training.objective import mask_penalty
 from sams_core.training.validation import validation_terms
 
 TERMS = ("elbo", "log_likelihood", "kl_z_basal", "kl_mask", "kl_embedding")
-HISTORY_COLUMNS = (
-    "step", "split", *TERMS, "share_open", "mask_penalty", "seconds",
-)  # fmt: skip
 CHECK_EVERY = 10
 
 
@@ -71,6 +68,11 @@ class Keeper(pl.Callback):
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
         self.started = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take no further step when the run had stopped early before it was interrupted."""
+        assert isinstance(pl_module, TrainingModule)
+        trainer.should_stop = 0 < pl_module.config.early_stopping <= self.waited
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_args: Any

@@ -228,7 +228,7 @@ def _history() -> pd.DataFrame:
             "kl_mask": 0.4,
             "kl_embedding": 0.3,
             "share_open": 0.5 * rise + 0.06,
-            "mask_kl_weight": 1.0,
+            "mask_penalty": 0.05,
             "seconds": steps * 0.02,
         }
     )

@@ -96,6 +96,45 @@ def test_stopped_between_weights_and_state(
     assert differences(resumed, uninterrupted) <= TOLERANCE
 
 
+def keep_training_folder(*_args: object) -> None:
+    raise InterruptedRunError
+
+
+@pytest.mark.parametrize("stopping_early", [False, True])
+def test_stopped_after_the_last_step(
+    stopping_early: bool, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All states are written, but the run was not yet marked as finished: no step is added."""
+    settings = {**SETTINGS, "validation_every": 2, "mask_penalty_fraction": 0.0}
+    if stopping_early:
+        settings |= {"max_steps": 400, "early_stopping": 1, "learning_rate": 0.05}
+    with monkeypatch.context() as patch:
+        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
+        with pytest.raises(InterruptedRunError):
+            make(screen).train(out=tmp_path / "run", progress=False, **settings)
+    stopped = SAMSVAE.load(tmp_path / "run", screen)
+    assert stopped.unfinished
+    resumed = SAMSVAE.load(tmp_path / "run", screen).resume(progress=False)
+    assert not resumed.unfinished
+    assert (int(resumed.history["step"].max()) < 400) or not stopping_early
+    assert differences(stopped, resumed) == 0
+    pd.testing.assert_frame_equal(stopped.history, resumed.history)
+
+
+def test_resumes_without_its_curves_or_halfway_tables(
+    screen: Screen, uninterrupted: SAMSVAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
+        with pytest.raises(InterruptedRunError):
+            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+    (tmp_path / "run" / "history.csv").unlink()
+    (tmp_path / "run" / "explorer").mkdir()
+    resumed = SAMSVAE.load(tmp_path / "run", screen).resume(progress=False)
+    assert differences(resumed, uninterrupted) <= TOLERANCE
+    assert not (tmp_path / "run" / "explorer").exists()
+
+
 def test_a_finished_run_has_nothing_to_resume(screen: Screen, uninterrupted: SAMSVAE) -> None:
     assert uninterrupted.folder is not None
     again = SAMSVAE.load(uninterrupted.folder, screen)
