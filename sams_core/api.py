@@ -76,6 +76,7 @@ class SAMSVAE:
         **hyperparameters: Any,
     ) -> None:
         config = validated(ModelConfig, hyperparameters)
+        training = validated(TrainingConfig, {"seed": seed})
         if split is None and screen.split is None:
             split = random_split(screen, seed=seed)
         source = screen.source
@@ -88,7 +89,7 @@ class SAMSVAE:
                 simulated=screen.simulated,
                 citation=citation,
                 model=config.model_dump(),
-                training=TrainingConfig(seed=seed).model_dump(),
+                training=training.model_dump(),
                 genes=list(screen.gene_names),
                 perturbations=list(screen.perturbation_names),
                 control=screen.control,

@@ -282,6 +282,24 @@ def test_prepare_asks_for_a_screen_that_was_moved(copy: Path, screen: Path, tmp_
     succeeded(run("prepare", copy, "--screen", moved, "--n-particles", "20"))
 
 
+def test_too_little_memory_is_one_sentence(screen: Path, tmp_path: Path) -> None:
+    for size in (("--n-hidden", str(10**12)), ("--n-latent", "10000", "--n-hidden", str(10**10))):
+        result = run("train", screen, "--out", tmp_path / "run", *KEY, *size)
+        assert "not enough memory" in refused(result)
+
+
+def test_seeds_that_generators_cannot_take_are_refused(screen: Path, trained: Path) -> None:
+    sentence = refused(run("train", screen, "--out", trained, *KEY, "--seed", str(2**32)))
+    assert "less than 4294967296" in sentence
+    assert run("prepare", trained, "--seed", str(2**32)).exit_code == 2
+
+
+def test_simulate_writes_no_screen_that_cannot_be_read(tmp_path: Path) -> None:
+    shallow = ("--depth", "1e-9", "--n-genes", "5")
+    assert "no counts" in refused(run("simulate", "--out", tmp_path / "screen.h5ad", *shallow))
+    assert not list(tmp_path.iterdir())
+
+
 def test_simulate_does_not_write_over_a_file(screen: Path, tmp_path: Path) -> None:
     assert "exists already" in refused(run("simulate", "--out", screen))
     assert ".h5ad" in refused(run("simulate", "--out", tmp_path / "screen.csv"))

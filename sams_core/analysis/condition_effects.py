@@ -76,7 +76,7 @@ def effects_table(
         progress=lambda share: report(0.1 + 0.9 * share),
     )
     control = statistics["all"].groups.get_loc(screen.control)
-    detected = np.asarray((screen.counts > 0).sum(axis=0)).ravel() / screen.n_cells
+    detected = np.bincount(screen.counts.indices, minlength=screen.n_genes) / screen.n_cells
     table = ad.AnnData(
         effects.mean.astype(np.float32),
         obs=_describe_conditions(screen, conditions, dosages, data, effects),

@@ -173,8 +173,10 @@ def _write(target: Path, tables: dict[str, ad.AnnData], metrics: dict[str, Any])
         for name, table in tables.items():
             table.write_h5ad(temporary / f"{name}.h5ad", compression="gzip")
         write_json(temporary / "metrics.json", metrics)
-        digests = {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(temporary.iterdir())
-        }
+        digests = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
         write_json(temporary / record.MANIFEST, digests)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

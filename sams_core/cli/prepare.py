@@ -34,7 +34,8 @@ def prepare(
         ),
     ] = 20_000,
     seed: Annotated[
-        int, typer.Option(metavar="INTEGER", min=0, help="Seed of everything random.")
+        int,
+        typer.Option(metavar="INTEGER", min=0, max=2**32 - 1, help="Seed of everything random."),
     ] = 0,
 ) -> None:
     """Compute what the explorer shows of a trained model: effects, masks, maps of cells, scores.

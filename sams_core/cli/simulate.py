@@ -51,10 +51,10 @@ def simulate(
         raise ConfigError(f"{out} exists already: choose another name or remove it.")
     config = validated(SimulationConfig, simulation)
     adata = simulate_screen(config)
+    screen = Screen.from_anndata(adata, perturbation_key="perturbation", control="control")
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
         adata.write_h5ad(temporary, compression="gzip")
-    screen = Screen.from_anndata(adata, perturbation_key="perturbation", control="control")
     say(summarise(screen).to_text(max_conditions=6))
     say(f"\nWritten to {out}. Next:", style="bold")
     say(f"  python -m sams_core train {out} --perturbation-key perturbation --out runs/{out.stem}")

@@ -16,6 +16,10 @@ from sams_core.errors import SamsError
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
+NO_MEMORY = (
+    "There is not enough memory for this; close other programs, or use a smaller screen, model or "
+    "batch."
+)
 
 Arguments = ParamSpec("Arguments")
 
@@ -59,8 +63,10 @@ def reports_failures(command: Callable[Arguments, None]) -> Callable[Arguments, 
         except OSError as error:
             fail(f"{error.filename or 'the file system'}: {error.strerror or error}.")
         except MemoryError:
-            fail(
-                "There is not enough memory for this; close other programs or use a smaller screen."
-            )
+            fail(NO_MEMORY)
+        except RuntimeError as error:  # torch's way of saying it, on CPUs and on GPUs
+            if "allocate memory" not in str(error) and "out of memory" not in str(error):
+                raise
+            fail(NO_MEMORY)
 
     return reporting

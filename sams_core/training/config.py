@@ -58,4 +58,4 @@ class TrainingConfig(BaseModel):
     early_stopping: int = Field(
         0, ge=0, description="Stop after so many validations without a better one; 0 for never."
     )
-    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")

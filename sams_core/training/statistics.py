@@ -11,6 +11,9 @@ from sams_core.errors import TrainingError
 from sams_core.models import DataStatistics
 from sams_core.models.sams_vae import N_QUANTILES
 
+CHUNK_CELLS = 65_536
+"""Cells held in float64 at a time."""
+
 
 def data_statistics(screen: Screen, split: np.ndarray) -> DataStatistics:
     """Statistics of the training cells.
@@ -32,15 +35,10 @@ def data_statistics(screen: Screen, split: np.ndarray) -> DataStatistics:
     cells = np.flatnonzero(split == "train")
     if len(cells) < 2:
         raise TrainingError("The split leaves fewer than 2 training cells: give it more.")
-    counts = screen.counts[cells]
-    logged = counts.astype(np.float64)
-    logged.data = np.log1p(logged.data)
-    mean = np.asarray(logged.mean(0)).ravel()
-    square = np.asarray(logged.multiply(logged).mean(0)).ravel()
+    mean, square, totals = _moments(screen, cells)
     n = len(cells)
     deviation = np.sqrt(np.maximum(square - mean**2, 0) * n / (n - 1))
     deviation[deviation < 1e-6] = 1.0
-    totals = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
     carriers = np.bincount(screen.dosages[cells].indices, minlength=screen.n_perturbations)
     quantiles = np.quantile(screen.library_size[cells], np.linspace(0, 1, N_QUANTILES))
     return DataStatistics(
@@ -51,6 +49,19 @@ def data_statistics(screen: Screen, split: np.ndarray) -> DataStatistics:
         n_training_cells=torch.tensor(float(len(cells))),
         library_size_quantiles=_tensor(quantiles),
     )
+
+
+def _moments(screen: Screen, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of log(x + 1) and of its square, and totals of x: three (G,) arrays."""
+    mean, square, totals = np.zeros((3, screen.n_genes))
+    for start in range(0, len(cells), CHUNK_CELLS):
+        counts = screen.counts[cells[start : start + CHUNK_CELLS]]
+        totals += np.asarray(counts.sum(0, dtype=np.float64)).ravel()
+        logged = counts.astype(np.float64)
+        logged.data = np.log1p(logged.data)
+        for sums, values in ((mean, logged), (square, logged.multiply(logged))):
+            sums += np.asarray((values * (1 / len(cells))).sum(0)).ravel()
+    return mean, square, totals
 
 
 def _tensor(values: np.ndarray) -> Tensor:

@@ -170,6 +170,8 @@ def test_bad_settings_are_named(screen: Screen, settings: dict[str, Any], words:
         SAMSVAE(screen).train(progress=False, **settings)
     with pytest.raises(ConfigError, match="n_latent = 0 cannot be used"):
         SAMSVAE(screen, n_latent=0)
+    with pytest.raises(ConfigError, match="seed = -1 cannot be used"):
+        SAMSVAE(screen, seed=-1)
 
 
 def test_a_split_that_does_not_fit_is_told(screen: Screen) -> None:
@@ -222,7 +224,11 @@ def test_shares_of_a_batch_make_it_whole(screen: Screen) -> None:
     assert torch.equal(torch.as_tensor(total), whole.counts.sum(0))
 
 
-def test_statistics_are_those_of_the_training_cells(screen: Screen) -> None:
+@pytest.mark.parametrize("chunk_cells", [7, 10_000])
+def test_statistics_are_those_of_the_training_cells(
+    chunk_cells: int, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sams_core.training.statistics.CHUNK_CELLS", chunk_cells)
     split = np.where(np.arange(screen.n_cells) % 3 == 0, "test", "train")
     statistics = data_statistics(screen, split)
     counts = torch.from_numpy(screen.counts[split == "train"].toarray()).double()
