@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from sams_core.explorer.glossary import GLOSSARY
+from sams_core.explorer.navigation import front_door, navigation
 from sams_core.explorer.run import Run
 from sams_core.explorer.state import current_run, sidebar
+from sams_core.explorer.warm import warm_up
 from sams_core.explorer.widgets import page_header, show_figure, show_table
 
 __all__ = [
     "GLOSSARY",
     "Run",
     "current_run",
+    "front_door",
+    "navigation",
     "page_header",
     "show_figure",
     "show_table",
     "sidebar",
+    "warm_up",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from sams_core.errors import SamsError
 from sams_core.explorer import catalogue
+from sams_core.explorer.navigation import enter_by_the_front_door
 from sams_core.explorer.run import Run, open_run
 
 RUN_KEY = "run"
@@ -45,7 +45,7 @@ def sidebar() -> None:
 
 def current_run() -> Run:
     """Return the checkpoint that the sidebar points to; stop the page with a sentence if none."""
-    _enter_by_the_front_door()
+    enter_by_the_front_door()
     entries = catalogue.find()
     if not entries:
         st.info(_NOTHING_YET, title="No checkpoint found", icon=":material/folder_open:")
@@ -60,17 +60,6 @@ def current_run() -> Run:
             icon=":material/folder_off:",
         )
         st.stop()
-
-
-def _enter_by_the_front_door() -> None:
-    """Run ``app.py`` first when a fresh server is asked for a page by its address.
-
-    Streamlit takes a folder named ``pages`` for its older kind of app until ``st.navigation`` has
-    been called once, and would run the page's file alone, without the sidebar.
-    """
-    if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
 
 
 def _picker(entries: list[catalogue.Entry]) -> None:

@@ -74,6 +74,8 @@ def test_tables_show_a_named_index_and_can_be_downloaded() -> None:
 LIGHT = """
 import sys
 from streamlit.testing.v1 import AppTest
+from sams_core import explorer
+explorer.warm_up = lambda: None
 app = AppTest.from_file("app.py", default_timeout=60).run()
 for page in ("masks", "effects", "latents"):
     app.switch_page(f"pages/{page}.py").run()

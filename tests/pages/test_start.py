@@ -102,7 +102,7 @@ def test_without_checkpoints_every_page_says_what_to_do(
 
 
 BREAK: dict[str, tuple[Callable[[Path], object], str]] = {
-    "config": (lambda run: (run / "config.json").write_text("{"), "cannot be read"),
+    "config": (lambda run: (run / "config.json").write_text("{"), "damaged or cut short"),
     "unprepared": (lambda run: shutil.rmtree(run / "explorer"), "sams_core prepare"),
     "half prepared": (lambda run: (run / "explorer" / "manifest.json").unlink(), "incomplete"),
     "table gone": (lambda run: (run / "explorer" / "masks.h5ad").unlink(), "missing or damaged"),

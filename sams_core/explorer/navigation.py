@@ -1,0 +1,73 @@
+"""The pages of the app, all of them entered by the front door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import streamlit as st
+
+PAGES = {
+    "start": ("Start", "home", "What is loaded, how good the model is, and where to go next."),
+    "masks": (
+        "Masks",
+        "grid_on",
+        "Which latent dimensions each perturbation shifts, grouped by pathway.",
+    ),
+    "effects": (
+        "Effects",
+        "compare_arrows",
+        "The model's effect on every gene beside the effect measured in the data.",
+    ),
+    "latents": (
+        "Latents",
+        "scatter_plot",
+        "Maps of cells and of perturbations in the model's latent space.",
+    ),
+    "combine": ("Combine", "add_circle", "What two or more perturbations would do together."),
+}
+"""Name of the file in ``pages/``: title, icon and what the page answers; the first opens first."""
+
+
+def navigation() -> st.Page:
+    """Tell Streamlit the pages, draw the links to them, and return the one that is asked for."""
+    # Without an icon of its own, Streamlit would fetch the page's from the internet.
+    st.set_page_config(page_icon="assets/logo_icon.svg", layout="wide")
+    return st.navigation(
+        [
+            st.Page(
+                f"pages/{name}.py",
+                title=title,
+                icon=f":material/{icon}:",
+                help=help,
+                default=number == 0,
+            )
+            for number, (name, (title, icon, help)) in enumerate(PAGES.items())
+        ]
+    )
+
+
+_INSIDE = ContextVar("inside the front door", default=False)
+
+
+@contextmanager
+def front_door() -> Iterator[None]:
+    """Mark that ``app.py`` runs the page within."""
+    token = _INSIDE.set(True)
+    try:
+        yield
+    finally:
+        _INSIDE.reset(token)
+
+
+def enter_by_the_front_door() -> None:
+    """Start again with ``app.py`` if a page runs without it.
+
+    A fresh server that is asked for a page by its address runs the page's file alone, without the
+    sidebar: Streamlit takes a folder named ``pages`` for its older kind of app until
+    ``st.navigation`` has been called once.
+    """
+    if not _INSIDE.get():
+        navigation()
+        st.rerun()
