@@ -259,6 +259,7 @@ def test_interrupt_says_how_to_go_on_and_going_on_works(screen: Path, tmp_path: 
     assert errors.strip().endswith("--resume")
     assert "Traceback" not in errors
     assert SAMSVAE.load(folder).unfinished
+    assert "not trained to its end" in succeeded(run("prepare", folder, "--n-particles", "2"))
     succeeded(run(*begun[3:], "--resume"))
     resumed = SAMSVAE.load(folder)
     whole = tmp_path / "whole"

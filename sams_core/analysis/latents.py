@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sams_core.analysis.embedding import umap
 from sams_core.api import SAMSVAE
+from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
 
 
@@ -101,5 +102,4 @@ def _describe_cells(screen: Screen, split: npt.NDArray[np.object_]) -> pd.DataFr
     if screen.batch is not None:
         columns["batch"] = screen.batch
     obs = pd.DataFrame(columns, index=screen.cell_names)
-    clash = {name: f"{name}_annotation" for name in screen.obs if name in obs}
-    return obs.join(screen.obs.rename(columns=clash))
+    return obs.join(without_clashes(screen.obs, obs.columns))

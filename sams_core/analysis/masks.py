@@ -10,6 +10,7 @@ import pandas as pd
 from sams_core.analysis.embedding import umap
 from sams_core.analysis.metrics import MaskMatch, match_masks
 from sams_core.api import SAMSVAE
+from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
 from sams_core.models import shift_moments
 
@@ -123,6 +124,4 @@ def _describe_perturbations(
         alone = effects.obs[effects.obs["n_perturbations"] == 1]
         found = alone.groupby(alone["perturbations"].astype(str))["n_significant"].max()
         counts["n_significant"] = found.reindex(counts.index).fillna(0).astype(int)
-    annotations = perturbation_annotations(screen)
-    clash = {name: f"{name}_annotation" for name in annotations if name in counts}
-    return counts.join(annotations.rename(columns=clash))
+    return counts.join(without_clashes(perturbation_annotations(screen), counts.columns))

@@ -94,6 +94,8 @@ class _Steps:
 
 
 def _report(run: Path) -> None:
+    from sams_core.api import STATE
+
     metrics: dict[str, Any] = json.loads((run / "explorer" / "metrics.json").read_text())
     scores = metrics["heldout_ate"]
     if scores["pearson"] is not None and scores["ceiling"] is not None:
@@ -105,5 +107,7 @@ def _report(run: Path) -> None:
         f"Latent dimensions in use: {metrics['n_latents_used']}. "
         f"Mask entries open: {metrics['share_open']:.1%}."
     )
+    if (run / STATE.parent).exists():
+        say("This run is not trained to its end: train --resume, then prepare again.")
     say("\nNext:", style="bold")
     say(f"  make app RUNS={run}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from sams_core.data.checks import plural, quoted
 from sams_core.errors import ScreenError
 
 SPLITS = ("train", "val", "test")
+
+RESERVED = ("_index",)
+"""Column names that AnnData keeps for itself."""
 
 _SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -61,7 +65,7 @@ def read_split(column: pd.Series) -> tuple[pd.Categorical, list[str]]:
 
 def read_gene_names(var: pd.DataFrame, gene_symbols: str | None) -> tuple[pd.Index, list[str]]:
     """Gene names from the index of ``var`` or one of its columns; genes without keep the index."""
-    index = pd.Index(var.index.astype(str))
+    index = pd.Index(var.index.astype(str)).rename(None)
     if gene_symbols is None:
         return index, []
     column = var[gene_symbols]
@@ -80,10 +84,24 @@ def writeable(frame: pd.DataFrame) -> pd.DataFrame:
     """Copy of a data frame with only types that every AnnData can write.
 
     Numbers and booleans stay; everything else becomes categories of text, missing values stay
-    missing.
+    missing. The index loses its name, which a column may have, too.
     """
+    index = pd.Index(frame.index.astype(str), dtype=object).rename(None)
     columns = {str(name): _writeable(frame[name]) for name in frame.columns}
-    return pd.DataFrame(columns, index=pd.Index(frame.index.astype(str), dtype=object))
+    return without_clashes(pd.DataFrame(columns, index=index), RESERVED)
+
+
+def without_clashes(frame: pd.DataFrame, taken: Iterable[str]) -> pd.DataFrame:
+    """Annotations under names that are free: one that is taken ends in ``_annotation``."""
+    used = {*taken, *map(str, frame.columns)}
+    names = {}
+    for name in frame.columns.intersection(pd.Index(list(taken), dtype=object)):
+        free = f"{name}_annotation"
+        while free in used:
+            free += "_annotation"
+        names[name] = free
+        used.add(free)
+    return frame.rename(columns=names)
 
 
 def _writeable(column: pd.Series) -> Any:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sams_core.data.screen import Screen
+from sams_core.errors import ConfigError
 from sams_core.models.batch import Minibatch
 
 
@@ -57,6 +58,11 @@ class TrainingBatches:
         Steps already taken.
     rank, world_size
         Which share of each global minibatch this process takes, when several train together.
+
+    Raises
+    ------
+    ConfigError
+        When a share would be empty.
     """
 
     def __init__(
@@ -72,6 +78,11 @@ class TrainingBatches:
     ) -> None:
         self.screen, self.cells, self.seed = screen, cells, seed
         self.batch_size = min(batch_size, len(cells))
+        if self.batch_size < world_size:
+            raise ConfigError(
+                f"batch_size is {self.batch_size} for {world_size} devices: give at least one cell "
+                "a device, or use fewer devices."
+            )
         self.start_step, self.rank, self.world_size = start_step, rank, world_size
 
     @property

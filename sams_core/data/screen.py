@@ -14,7 +14,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from sams_core.data.annotations import read_batches, read_gene_names, read_split, writeable
+from sams_core.data.annotations import (
+    read_batches,
+    read_gene_names,
+    read_split,
+    without_clashes,
+    writeable,
+)
 from sams_core.data.checks import cautions, plural, refuse_duplicates, refuse_empty, require_name
 from sams_core.data.counts import exact_counts, row_sums, shrink
 from sams_core.data.dosages import build_dosages
@@ -126,7 +132,7 @@ collapse_guides
         refuse_empty(*parts.matrix.shape)
         _require_columns(obs, var, options)
         gene_names, notes = read_gene_names(var, options.gene_symbols)
-        cell_names = pd.Index(obs.index.astype(str), dtype=object)
+        cell_names = pd.Index(obs.index.astype(str), dtype=object).rename(None)
         _refuse_repeated_names(cell_names, gene_names, options)
         counts = exact_counts(
             parts.matrix,
@@ -254,7 +260,7 @@ collapse_guides
             columns["batch"] = self.batch
         if self.split is not None:
             columns["split"] = self.split
-        kept = self.obs.rename(columns={name: f"{name}_annotation" for name in columns})
+        kept = without_clashes(self.obs, columns)
         obs = pd.concat([pd.DataFrame(columns, index=kept.index), kept], axis=1)
         uns: dict[str, Any] = {"simulated": True} if self.simulated else {}
         if self.truth is not None:

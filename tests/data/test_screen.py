@@ -257,6 +257,21 @@ def test_round_trip() -> None:
     assert_same_screen(screen, again)
 
 
+def test_odd_names_of_annotations_can_be_written(tmp_path: Any) -> None:
+    adata = labelled(["control", "A", "control", "A"])
+    adata.obs.index.name = adata.var.index.name = "name"
+    for column in ("_index", "name", "dose", "batch", "batch_annotation"):
+        adata.obs[column] = list("xxyy")
+    adata.var["name"] = "x"
+    screen = read(adata, batch_key="dose", collapse_guides=False)
+    written = screen.to_anndata()
+    assert list(written.obs) == [
+        *("perturbation", "batch", "_index_annotation", "name"),
+        *("batch_annotation_annotation", "batch_annotation"),
+    ]
+    written.write_h5ad(tmp_path / "screen.h5ad")
+
+
 def test_round_trip_renames_a_clashing_annotation() -> None:
     adata = tiny()
     adata.obs["target"] = adata.obs["perturbation"]

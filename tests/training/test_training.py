@@ -212,6 +212,11 @@ def test_batches_start_anywhere_and_visit_every_cell(screen: Screen) -> None:
     assert not torch.equal(first[0], first[4])
 
 
+def test_a_share_without_cells_is_refused(screen: Screen) -> None:
+    with pytest.raises(ConfigError, match="batch_size is 2 for 3 devices"):
+        TrainingBatches(screen, np.arange(60), batch_size=2, seed=0, world_size=3)
+
+
 def test_shares_of_a_batch_make_it_whole(screen: Screen) -> None:
     cells = np.arange(60)
     whole = next(iter(TrainingBatches(screen, cells, batch_size=20, seed=0)))
