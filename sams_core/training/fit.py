@@ -21,7 +21,7 @@ from sams_core.checkpoint import read_history
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.models import Minibatch, SAMSVAEModule
-from sams_core.tensors import read_metadata
+from sams_core.tensors import unpack
 from sams_core.training.callbacks import Keeper, ProgressBar
 from sams_core.training.config import TrainingConfig
 from sams_core.training.lightning_module import TrainingModule
@@ -102,6 +102,8 @@ def fit(
 
     Raises
     ------
+    CheckpointError
+        When the training state or ``history.csv`` is damaged.
     TrainingError
         When the loss stops being a number.
     """
@@ -169,8 +171,9 @@ def _validation_batches(
 def _history_until(folder: Path | None, resume: Path | None) -> pd.DataFrame | None:
     if folder is None or resume is None:
         return None
+    _, metadata = unpack(resume)
     history = read_history(folder)
-    return history[history["step"] <= int(read_metadata(resume)["step"])]
+    return history[history["step"] <= int(metadata["step"])]
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import torch
 
 from sams_core.api import SAMSVAE
 from sams_core.data import Screen
+from sams_core.errors import CheckpointError
 from sams_core.training.callbacks import Keeper
 from sams_core.training.state import SafetensorsIO
 from tests.support.tiny import tiny_screen
@@ -133,6 +134,27 @@ def test_resumes_without_its_curves_or_halfway_tables(
     resumed = SAMSVAE.load(tmp_path / "run", screen).resume(progress=False)
     assert differences(resumed, uninterrupted) <= TOLERANCE
     assert not (tmp_path / "run" / "explorer").exists()
+
+
+@pytest.mark.parametrize("damage", ["header", "tensors", "cut"])
+def test_a_damaged_state_is_one_sentence(
+    damage: str, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
+        with pytest.raises(InterruptedRunError):
+            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+    state = tmp_path / "run" / "training" / "state.safetensors"
+    whole = state.read_bytes()
+    assert whole.count(b'"step":"60"') == 1
+    damaged = {
+        "header": whole.replace(b'"step":"60"', b'"step":"x0"'),
+        "tensors": whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],
+        "cut": whole[: len(whole) // 2],
+    }
+    state.write_bytes(damaged[damage])
+    with pytest.raises(CheckpointError, match=r"state\.safetensors is damaged or cut short"):
+        SAMSVAE.load(tmp_path / "run", screen).resume(progress=False)
 
 
 def test_a_finished_run_has_nothing_to_resume(screen: Screen, uninterrupted: SAMSVAE) -> None:
