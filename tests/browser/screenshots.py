@@ -8,7 +8,13 @@ from tests.browser.chromium import browser, view
 from tests.support.server import ROOT, serve
 
 TARGET = ROOT / "assets" / "screenshots"
-PAGES = ("start", "masks", "effects", "latents", "combine")
+PAGES = {
+    "start": "/?run=papalexi2021_thp1",
+    "masks": "/masks?run=papalexi2021_thp1",
+    "effects": "/effects?run=papalexi2021_thp1&condition=STAT1",
+    "latents": "/latents?run=papalexi2021_thp1",
+    "combine": "/combine?run=norman2019_k562",
+}
 COLOURS = 255
 
 
@@ -18,8 +24,10 @@ def main() -> None:
     with serve() as url, browser() as running:
         for theme in ("light", "dark"):
             with view(running, url, width=1360, height=900, theme=theme, scale=1.5) as shown:
-                for page in PAGES:
-                    shown.open("/" if page == "start" else f"/{page}")
+                for page, path in PAGES.items():
+                    shown.open(path)
+                    if shown.errors() or shown.blank_charts():
+                        raise SystemExit(f"{path} is not sound: no picture taken")
                     target = TARGET / f"{page}-{theme}.png"
                     shown.page.screenshot(path=target)
                     with Image.open(target) as picture:

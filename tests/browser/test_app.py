@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote_plus
 
 import anndata as ad
 import pytest
@@ -33,8 +34,8 @@ def faults(shown: View) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def effects() -> ad.AnnData:
-    return ad.read_h5ad(catalogue.find()[0].folder / "explorer" / "effects.h5ad")
+def table(name: str) -> ad.AnnData:
+    return ad.read_h5ad(catalogue.find()[0].folder / "explorer" / f"{name}.h5ad")
 
 
 def choose_checkpoint(shown: View, name: str) -> None:
@@ -109,12 +110,13 @@ def test_every_tab_is_whole(window: View, page: str) -> None:
         ("effects?condition={1}", "condition", "{1}"),
         ("effects?effects_view=One+gene&gene={2}", "gene", "{2}"),
         ("masks?mask_threshold=0.8", "mask_threshold", "0.8"),
-        ("combine?combine={0}&combine={1}", "combine", "{0}\n{1}"),
+        ("combine?combine={3}&combine={4}", "combine", "{3}\n{4}"),
     ],
 )
 def test_a_link_restores_the_view(window: View, path: str, widget: str, shown: str) -> None:
-    names = (*effects().obs_names[-2:], effects().var_names[-1])
-    window.open("/" + path.format(*names))
+    effects, masks = table("effects"), table("masks")
+    names = [*effects.obs_names[-2:], effects.var_names[-1], *masks.obs_names[-2:]]
+    window.open("/" + path.format(*map(quote_plus, names)))
     for _ in range(2):
         assert window.state(widget) == shown.format(*names)
         assert faults(window) == {}
@@ -124,11 +126,14 @@ def test_a_link_restores_the_view(window: View, path: str, widget: str, shown: s
 
 def test_a_choice_lands_in_the_link_and_survives_a_reload(window: View) -> None:
     window.open("/effects")
-    name = next(name for name in effects().obs_names if name != window.state("condition"))
+    names = table("effects").obs_names[::-1]
+    name = next(name for name in names if name != window.state("condition"))
     box = window.page.get_by_role("combobox", name="Perturbation", exact=True)
     box.fill(name)
     box.press("Enter")
-    window.page.wait_for_url(f"**condition={name}*")
+    window.page.wait_for_function(
+        "name => new URLSearchParams(location.search).get('condition') === name", arg=name
+    )
     window.settle()
     window.page.reload()
     window.settle()
