@@ -235,10 +235,22 @@ def test_resume_does_not_change_settings(screen: Path, trained: Path) -> None:
     assert "begun with --max-steps 20" in refused(result)
 
 
-def test_resume_of_nothing_starts(screen: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_resume_of_nothing_starts(exists: bool, screen: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
+    if exists:
+        folder.mkdir()
     succeeded(run("train", screen, "--out", folder, *KEY, *TINY_MODEL, *SHORT, "--resume"))
     assert not SAMSVAE.load(folder).unfinished
+
+
+def test_numbers_of_a_file_may_be_written_as_text(screen: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[training]\nmax_steps = "20"\nseed = "3"\n')
+    begin = ("train", screen, "--out", tmp_path / "run", *KEY, *TINY_MODEL, "--config", settings)
+    succeeded(run(*begin))
+    assert SAMSVAE.load(tmp_path / "run").record.seed == 3
+    assert "trained to its end" in succeeded(run(*begin, "--resume"))
 
 
 def test_interrupt_says_how_to_go_on_and_going_on_works(screen: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from pydantic import BaseModel
 
 from sams_core.cli.flags import Table, flag_of, flags, read_toml
 from sams_core.cli.screens import READER, plain, read
@@ -84,15 +85,14 @@ def train(
     if config is not None:
         file = read_toml(config, (MODEL, TRAINING))
         model, training = {**file["model"], **model}, {**file["training"], **training}
-    validated(ModelConfig, model)
-    validated(TrainingConfig, training)
+    model, training = _checked(ModelConfig, model), _checked(TrainingConfig, training)
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from sams_core.training import Hardware
 
     hardware = Hardware(accelerator, devices or "auto")
     try:
-        if resume and out.exists():
+        if resume and out.exists() and not _is_empty(out):
             trained = _resume(screen, out, {**plain(reader), **model, **training}, hardware)
         else:
             trained = _begin(read(screen, reader), out, title, model, training, hardware)
@@ -101,6 +101,16 @@ def train(
     except KeyboardInterrupt:
         fail(f"Stopped. To go on: {this_command('--resume')}", INTERRUPTED)
     _report(trained, out)
+
+
+def _checked(kind: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a file or of flags in the types that they are recorded in."""
+    config = validated(kind, values)
+    return {name: getattr(config, name) for name in values}
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _begin(
