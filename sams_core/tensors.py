@@ -15,12 +15,16 @@ from torch import Tensor
 from sams_core.errors import CheckpointError
 from sams_core.storage import replacing
 
+HEADER = "sams_core"
+"""The one entry of the file's own header; safetensors writes several in no fixed order."""
+
 
 def pack(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors and text to a safetensors file with a digest over both, atomically."""
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
-        save_file(plain, temporary, {**metadata, "payload": _payload_digest(plain, metadata)})
+        record = {**metadata, "payload": _payload_digest(plain, metadata)}
+        save_file(plain, temporary, {HEADER: json.dumps(record, sort_keys=True)})
 
 
 def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -52,9 +56,12 @@ def read_metadata(path: Path) -> dict[str, str]:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+            record = json.loads((file.metadata() or {})[HEADER])
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise _damaged(path) from error
+    if not isinstance(record, dict):
+        raise _damaged(path)
+    return record
 
 
 def _damaged(path: Path) -> CheckpointError:

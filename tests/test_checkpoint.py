@@ -21,6 +21,7 @@ from sams_core import checkpoint, record, storage
 from sams_core.api import SAMSVAE
 from sams_core.data import Screen
 from sams_core.errors import CheckpointError
+from sams_core.tensors import pack
 from sams_core.training.state import SafetensorsIO
 from tests.support.tiny import tiny_screen
 
@@ -254,3 +255,12 @@ def test_training_state_keeps_what_it_is_given(tmp_path: Path) -> None:
     assert back["best"] == state["best"]
     with pytest.raises(TypeError, match="holds a set"):
         SafetensorsIO().save_checkpoint({"global_step": 1, "bad": {1}}, tmp_path / "state")
+
+
+def test_the_same_contents_are_the_same_bytes(tmp_path: Path) -> None:
+    contents = {"b": torch.arange(3), "a": torch.zeros(2)}
+    written = set()
+    for name in "xyz":
+        pack(tmp_path / name, contents, {letter: letter for letter in "fedcba"})
+        written.add((tmp_path / name).read_bytes())
+    assert len(written) == 1
