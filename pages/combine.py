@@ -10,15 +10,14 @@ import streamlit as st
 from sams_core import explorer
 from sams_core.analysis import combination_tables, effect_tables
 from sams_core.errors import SamsError
-from sams_core.explorer import controls, links
-from sams_core.explorer.columns import EFFECTS
+from sams_core.explorer import columns, controls, links
 from sams_core.figures import combine, effects
 
 AT_MOST = 6
 SORTS = {words: column for column, words in combine.SORTS.items()}
 
 
-@st.cache_data(max_entries=128, show_spinner="Predicting the combination…")
+@st.cache_data(max_entries=128, show_spinner=False)
 def predict(cache_key: str, chosen: tuple[str, ...], _model: Any) -> pd.DataFrame:
     """Predict a combination; kept for everybody who asks the same of the same checkpoint."""
     from sams_core.analysis.combinations import predict_combination
@@ -30,17 +29,17 @@ def predict(cache_key: str, chosen: tuple[str, ...], _model: Any) -> pd.DataFram
 def combination() -> None:
     """Choose perturbations and show what is expected of them together."""
     links.tell("combine", names)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         chosen = st.multiselect(
             "Perturbations to combine",
             names,
-            default=combination_tables.default_combination(table),
+            default=combination_tables.default_combination(table, run.masks()),
             key="combine",
             bind="query-params",
             max_selections=AT_MOST,
             width=310,
-            help=f"Two to {AT_MOST}. It opens on the measured combination with the most cells, or "
-            "else on the two strongest perturbations.",
+            help=f"Two to {AT_MOST}. It opens on a measured combination whose single perturbations "
+            "were measured too, or else on two strong perturbations with different masks.",
         )
         sort = controls.pick(
             "List genes by",
@@ -58,12 +57,16 @@ def combination() -> None:
         )
         return
     try:
-        prediction = predict(run.cache_key, tuple(sorted(chosen, key=names.index)), run.model())
+        with st.spinner("Loading the model and predicting the combination…"):
+            model = run.model()
+            prediction = predict(run.cache_key, tuple(sorted(chosen, key=names.index)), model)
     except SamsError as error:
         st.error(str(error), icon=":material/error:")
         return
     condition = combination_tables.measured_condition(table, chosen)
     provenance(chosen, condition)
+    if warning := combination_tables.extrapolation(run.masks(), table, chosen):
+        st.warning(warning, icon=":material/trending_up:")
     cells: effect_tables.Cells = "all"
     if condition is not None:
         cells = effect_tables.resolve_cells(table, condition, choice)
@@ -130,20 +133,19 @@ def compare(
             measurement(shown, condition, words)
         else:
             st.subheader("All genes", anchor=False)
-            gene_table(shown, name)
+            gene_table(shown, chosen, name)
     if condition is not None:
         with st.expander("All genes as a table", icon=":material/table:"):
-            gene_table(shown, name)
+            gene_table(shown, chosen, name)
 
 
-def gene_table(shown: pd.DataFrame, name: str) -> None:
+def gene_table(shown: pd.DataFrame, chosen: list[str], name: str) -> None:
     """List every gene with all that was predicted and measured."""
     explorer.show_table(
         combination_tables.in_reading_order(shown),
         key="combine_table",
         name=f"{run.name}_{name}_prediction",
-        column_config=dict.fromkeys(shown.columns, st.column_config.NumberColumn(format="%.3f"))
-        | {"fdr": EFFECTS["fdr"]},
+        column_config=columns.combination(shown.columns, chosen),
     )
 
 

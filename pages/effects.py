@@ -18,7 +18,7 @@ VIEWS = ["One perturbation", "One gene", "All perturbations"]
 def one_perturbation() -> None:
     """Compare all genes of one condition."""
     links.tell("condition", conditions)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         condition = controls.pick(
             "Perturbation",
             conditions,
@@ -36,7 +36,7 @@ def one_perturbation() -> None:
     score_cards(fit, f"{int((shown['fdr'] < alpha).sum()):,}", f"of {len(genes):,} in {words}")
     finding = effect_tables.describe_fit(fit, len(genes))
     st.markdown(finding)
-    left, right = st.columns([5, 4], gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     with left:
         explorer.show_figure(
             effects.effect_scatter(shown, alpha=alpha, x_title=f"Measured in {words}"),
@@ -47,7 +47,7 @@ def one_perturbation() -> None:
     with right:
         st.caption(
             f"One point is one gene, measured in {words}; on the dashed line the model is exact. "
-            "The table below has every gene, the strongest first."
+            "The table has every gene, the strongest first."
         )
         explorer.show_table(
             effect_tables.strongest_first(shown),
@@ -157,13 +157,19 @@ def all_perturbations() -> None:
             effects.fit_scatter(fits), key="fits", alt=finding, name=f"{run.name}_fits"
         )
     with right:
+        st.markdown(
+            "One point is one perturbation. On the dashed line the model predicts held-out cells "
+            "as well as their own training cells do; below it, the model misses something that "
+            "can be learned."
+        )
         st.caption(
             "Points grow with the number of significant genes. A perturbation without an effect "
-            "leaves nothing to correlate: its numbers are near zero and mean little."
+            "leaves nothing to correlate: its numbers are near zero and mean little. “Open” in "
+            "the table shows a perturbation gene by gene."
         )
-        controls.table_to_open(
-            fits, open_condition, key="fit_table", name=f"{run.name}_fits", column_config=FITS
-        )
+    controls.table_to_open(
+        fits, open_condition, key="fit_table", name=f"{run.name}_fits", column_config=FITS
+    )
 
 
 run = explorer.current_run()

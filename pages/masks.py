@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import streamlit as st
 
 from sams_core import explorer
@@ -13,6 +15,16 @@ from sams_core.explorer.links import tell
 from sams_core.figures.masks import SATURATION, VIEWS, MaskTables, View, mask_heatmap
 
 VIEW_OF = {view.label: key for key, view in VIEWS.items()}
+
+
+class Choices(NamedTuple):
+    """What the map shows."""
+
+    view: View
+    only_open: bool
+    with_unused: bool
+    with_silent: bool
+    with_truth: bool
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -50,8 +62,8 @@ def controls() -> tuple[str, float]:
     return choice, threshold
 
 
-def view_controls(n_unused: int) -> tuple[View, bool, bool, bool]:
-    """Draw what only the map needs: view, only open entries, unused latents, truth."""
+def view_controls(n_unused: int, n_silent: int) -> Choices:
+    """Draw what only the map needs."""
     tell("mask_view", VIEW_OF)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.segmented_control(
@@ -67,17 +79,25 @@ def view_controls(n_unused: int) -> tuple[View, bool, bool, bool]:
             f"Shifts beyond ±{SATURATION:g} all have the strongest colour.",
         )
         only_open = st.toggle(
-            "Only open",
+            "Open only",
             key="mask_open",
             bind="query-params",
             help="Leave entries below the threshold blank.",
         )
         with_unused = st.toggle(
-            f"Unused ({n_unused})",
+            f"Unused latents ({n_unused})",
             key="mask_unused",
             bind="query-params",
             help="Latent dimensions that no perturbation opens at this threshold are hidden "
             "unless this is on: they describe only how cells differ by themselves.",
+        )
+        with_silent = st.toggle(
+            f"Silent perturbations ({n_silent})",
+            value=True,
+            key="mask_silent",
+            bind="query-params",
+            help="Perturbations that open no latent dimension at this threshold; switch off to "
+            "give their room to the others.",
         )
         with_truth = "truth_mask" in masks.uns and st.toggle(
             "Simulated truth",
@@ -87,7 +107,7 @@ def view_controls(n_unused: int) -> tuple[View, bool, bool, bool]:
             help="This screen was simulated, so the true mask is known. Latents have no order of "
             "their own: each true one is paired with the model's latent that it overlaps most.",
         )
-    return VIEWS[VIEW_OF[label]], only_open, with_unused, with_truth
+    return Choices(VIEWS[VIEW_OF[label]], only_open, with_unused, with_silent, bool(with_truth))
 
 
 @st.fragment
@@ -95,12 +115,18 @@ def mask_map(choice: str, threshold: float) -> None:
     """Draw the map with its own controls; a change of view redraws this block only."""
     groups, latents = arranged(run.cache_key, run, choice)
     used = mask_tables.used_latents(masks, latents, threshold)
-    view, only_open, with_unused, with_truth = view_controls(len(latents) - len(used))
-    shown = latents if with_unused else used
+    silent = mask_tables.silent_rows(masks, threshold)
+    chosen = view_controls(len(latents) - len(used), int(silent.sum()))
+    view = chosen.view
+    shown = latents if chosen.with_unused else used
+    groups = groups if chosen.with_silent else mask_tables.without_rows(groups, silent)
     finding = mask_tables.finding(masks, threshold)
     st.markdown(finding)
-    if not shown:
-        st.info("Lower the threshold, or show the unused latents.", icon=":material/tune:")
+    if not shown or not groups:
+        st.info(
+            "Lower the threshold, or show unused latents and silent perturbations.",
+            icon=":material/tune:",
+        )
         return
     probability = mask_tables.frame(masks)
     values = {
@@ -108,16 +134,17 @@ def mask_map(choice: str, threshold: float) -> None:
         "effect": mask_tables.frame(masks, "effect"),
         "embedding": mask_tables.frame(masks, "embedding_mean"),
     }[VIEW_OF[view.label]]
-    if only_open:
+    if chosen.only_open:
         values = values.where(mask_tables.open_entries(masks, threshold))
-    truth = None
-    if with_truth:
+    truth, compared = None, ""
+    if chosen.with_truth:
         truth, match = mask_tables.match_truth(masks, shown, threshold)
-        st.markdown(
-            f"Against the **simulated truth**: F1 **{match.f1:.2f}** (precision "
-            f"{match.precision:.2f}, recall {match.recall:.2f}).",
-            help=GLOSSARY["F1"],
+        compared = (
+            f"Against the **simulated truth** at this threshold: F1 **{match.f1:.2f}**. "
+            f"{match.precision:.0%} of the open entries are truly open (precision), and "
+            f"{match.recall:.0%} of the truly open ones are found (recall)."
         )
+        st.markdown(compared, help=GLOSSARY["F1"])
     tables = MaskTables(
         values,
         probability,
@@ -128,7 +155,8 @@ def mask_map(choice: str, threshold: float) -> None:
     explorer.show_figure(
         mask_heatmap(tables, groups, shown, view, truth=truth),
         key="mask_map",
-        alt=f"{view.label} of each perturbation on each latent dimension. {finding}",
+        alt=f"{view.label} of each perturbation on each latent dimension. {finding} "
+        + compared.replace("**", ""),
         name=f"{run.name}_masks_{VIEW_OF[view.label]}",
     )
 
@@ -145,7 +173,9 @@ def tables(choice: str, threshold: float) -> None:
             name=f"{run.name}_mask_by_perturbation",
             column_config={
                 "perturbation": st.column_config.TextColumn("Perturbation", pinned=True),
-                "group": st.column_config.TextColumn("Group"),
+                "group": st.column_config.TextColumn(
+                    "Group", width=180, help="As chosen above the map."
+                ),
                 "n_cells": st.column_config.NumberColumn(
                     "Cells", format="localized", help="Cells with this perturbation, alone or not."
                 ),
@@ -153,8 +183,8 @@ def tables(choice: str, threshold: float) -> None:
                     "Open latents", help="How many latent dimensions it shifts."
                 ),
                 "open_latents": st.column_config.TextColumn(
-                    "Which",
-                    width="large",
+                    "Which latents",
+                    width=170,
                     help="The latent dimensions it shifts, the strongest shift first.",
                 ),
                 "strength": st.column_config.NumberColumn(
@@ -164,7 +194,7 @@ def tables(choice: str, threshold: float) -> None:
                     "about 1 in each dimension.",
                 ),
                 "n_significant": st.column_config.NumberColumn(
-                    "Significant genes",
+                    "Genes",
                     help="Genes that differ from control cells in the data at FDR 5%.",
                 ),
             },
@@ -186,7 +216,7 @@ def tables(choice: str, threshold: float) -> None:
                     "about 1.",
                 ),
                 "perturbations": st.column_config.TextColumn(
-                    "Which",
+                    "Which perturbations",
                     width="large",
                     help="The perturbations that shift it, the strongest first.",
                 ),

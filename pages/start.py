@@ -88,10 +88,12 @@ def quality(score: str, title: str, term: str) -> None:
     shown = card.scores(metrics, score)
     st.markdown(f"**{title}**", help=GLOSSARY[term])
     st.markdown(sentence)
+    if worse := card.baseline_sentence(metrics, score):
+        st.markdown(f":orange[{worse}]")
     explorer.show_figure(
         quality_bars(shown, heldout.get(score.replace("pearson", "ceiling"))),
         key=f"start_{score}",
-        alt=sentence.replace("**", ""),
+        alt=f"{sentence} {worse}".replace("**", "").strip(),
         name=f"{run.name}_{score}",
     )
 
@@ -107,8 +109,9 @@ def model_quality() -> None:
     if (truth := metrics.get("truth")) is not None:
         st.markdown(
             f"The screen was **simulated**, so the true mask is known: the model's mask recovers "
-            f"it with F1 **{truth['f1']:.2f}** (precision {truth['precision']:.2f}, recall "
-            f"{truth['recall']:.2f}).",
+            f"it with F1 **{truth['f1']:.2f}**. {truth['precision']:.0%} of the entries that the "
+            f"model opens are truly open (precision), and it finds {truth['recall']:.0%} of those "
+            "that are (recall). The Masks page shows both side by side.",
             help=GLOSSARY["F1"],
         )
     left, right = st.columns(2, gap="large")
@@ -121,8 +124,9 @@ def model_quality() -> None:
         for name, label in card.BASELINES.items()
         if (metrics["heldout_ate"]["baselines"].get(name) or {}).get("pearson") is None
     ]
+    noise = card.noise_sentence(run.effects().obs["n_significant"].astype(int).tolist())
     st.caption(
-        f"**Ceiling**: {GLOSSARY['ceiling']}"
+        f"**Ceiling**: {GLOSSARY['ceiling']} {noise}"
         + (f" {' and '.join(undefined)} predicts the same for every gene or condition, so its "
            "correlation is undefined." if undefined else "")
     )  # fmt: skip
@@ -136,18 +140,16 @@ def training() -> None:
     if history.empty:
         st.info("This checkpoint came without training curves.", icon=":material/show_chart:")
         return
-    share = metrics["share_open"]
+    share, finding = metrics["share_open"], card.training_sentence(history)
     st.markdown(
-        f"Training ended with **{share:.1%}** of mask entries open, in "
-        f"**{metrics['n_latents_used']}** of {run.config['model'].get('n_latent', '?')} latent "
-        "dimensions.",
+        f"The model has **{share:.1%}** of mask entries open, in **{metrics['n_latents_used']}** "
+        f"of {run.config['model'].get('n_latent', '?')} latent dimensions. {finding}",
         help=GLOSSARY["open"],
     )
     explorer.show_figure(
         training_curves(history),
         key="start_training",
-        alt=f"Training curves: the ELBO rises and levels off; {share:.1%} of mask entries stay "
-        "open.",
+        alt=f"Training curves. {finding} {share:.1%} of mask entries are open.",
         name=f"{run.name}_training",
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sams_core.analysis.effect_tables import (
     CELL_WORDS,
@@ -14,10 +16,13 @@ from sams_core.analysis.effect_tables import (
     pearson,
     two_digits,
 )
+from sams_core.analysis.mask_tables import OPEN_THRESHOLD, open_entries
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+FAR = 1.25
+"""How many times farther than in training a shift may go without a warning."""
 NEGLIGIBLE = 0.05
 """Deviations from the sum below it, in log2 units (about 3.5 %), are not worth a word."""
 
@@ -32,15 +37,65 @@ def measured_condition(effects: AnnData, perturbations: Sequence[str]) -> str | 
     return next((name for name in names if frozenset(name.split("+")) == wanted), None)
 
 
-def default_combination(effects: AnnData) -> list[str]:
-    """Return the measured combination with the most cells, else the two strongest singles."""
+def default_combination(effects: AnnData, masks: AnnData) -> list[str]:
+    """Choose the combination to open on.
+
+    A measured one whose single perturbations were all measured too, with the most cells, then the
+    most significant genes; else any measured one. Without any, the perturbation with the most
+    significant genes and the next one that opens other latent dimensions.
+    """
     obs = effects.obs
+    measured = set(obs.index[obs["n_perturbations"].astype(int) == 1].astype(str))
     combined = obs[obs["n_perturbations"].astype(int) > 1]
     if len(combined):
-        best = combined["n_cells"].astype(int).idxmax()
-        return str(combined.loc[best, "perturbations"]).split("+")
-    strongest = obs["n_significant"].astype(int).sort_values(ascending=False, kind="stable")
-    return obs.loc[strongest.index, "perturbations"].astype(str).unique()[:2].tolist()
+        whole = [set(str(name).split("+")) <= measured for name in combined["perturbations"]]
+        ranked = combined.assign(whole=whole).sort_values(
+            ["whole", "n_cells", "n_significant"], ascending=False, kind="stable"
+        )
+        return str(ranked["perturbations"].iloc[0]).split("+")
+    strongest = masks.obs["n_significant"].astype(int).sort_values(ascending=False, kind="stable")
+    names = [str(name) for name in strongest.index]
+    is_open = pd.DataFrame(open_entries(masks, OPEN_THRESHOLD), index=masks.obs_names.astype(str))
+    others = [
+        name
+        for name in names[1:]
+        if is_open.loc[name].any() and not (is_open.loc[name] & is_open.loc[names[0]]).any()
+    ]
+    return [*names[:1], *(others or names[1:])[:1]]
+
+
+def extrapolation(masks: AnnData, effects: AnnData, perturbations: Sequence[str]) -> str:
+    """Say so when a combination goes farther than training did along a latent dimension.
+
+    Parameters
+    ----------
+    masks, effects
+        The checkpoint's tables; shifts of conditions are the sums of their perturbations' mean
+        effects, other doses than 1 left aside.
+
+    Returns
+    -------
+    A warning, or nothing where training went nearly as far along every dimension.
+    """
+    place = {str(name): row for row, name in enumerate(masks.obs_names)}
+    shift = np.asarray(masks.layers["effect"], dtype=float)
+
+    def length(names: Sequence[str]) -> NDArray[np.float64]:
+        return np.abs(shift[[place[name] for name in names if name in place]].sum(axis=0))
+
+    trained = effects.obs_names[effects.obs["seen_in_training"].astype(bool)]
+    reached = np.max([length([]), *(length(str(name).split("+")) for name in trained)], axis=0)
+    wanted = length(perturbations)
+    ratio = wanted / np.maximum(reached, 1.0)
+    farthest = int(ratio.argmax())
+    if ratio[farthest] <= FAR:
+        return ""
+    return (
+        f"This is an extrapolation: along latent dimension {masks.var_names[farthest]} the shifts "
+        f"add up to {wanted[farthest]:.1f}, but no condition in training went beyond "
+        f"{reached[farthest]:.1f} (in units where unperturbed cells spread by about "
+        "1). Perturbations of one pathway often do less together than the model's sum says."
+    )
 
 
 def add_measurement(

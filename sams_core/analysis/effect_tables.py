@@ -6,6 +6,7 @@ cells; +1 is about a doubling of a well expressed gene.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,8 +20,12 @@ Cells = Literal["held-out", "all"]
 MIN_HELD_OUT_CELLS = 20
 MIN_CEILING = 0.1
 """Below it there is next to nothing to predict, and a share of it means nothing."""
+SMALLEST_FDR = 1e-38
+"""Tables hold float32, in which anything much smaller is 0."""
 MANY_GENES = 10
 """Significant genes from which on a condition counts as having a clear effect."""
+HALFWAY = 50.0
+"""Percent of the ceiling below which the model misses most of what there is to predict."""
 CELL_WORDS: dict[Cells, str] = {"held-out": "held-out cells", "all": "all cells"}
 _SUFFIX: dict[Cells, str] = {"held-out": "_test", "all": ""}
 
@@ -48,7 +53,8 @@ def condition_table(effects: AnnData, condition: str, *, cells: Cells) -> pd.Dat
     Returns
     -------
     DataFrame indexed by gene: ``model``, ``model_se`` (Monte-Carlo), ``data``, ``data_se``,
-    ``fdr`` (Benjamini-Hochberg within the condition), ``mean_control``, ``frac_detected``.
+    ``fdr`` (Benjamini-Hochberg within the condition, `SMALLEST_FDR` for anything smaller),
+    ``mean_control``, ``frac_detected``.
     ``data``, ``data_se`` and ``fdr`` are NaN where the condition has no such cells.
     """
     row = effects.obs.index.tolist().index(condition)
@@ -148,11 +154,22 @@ def describe_fits(fits: pd.DataFrame) -> str:
     text = f"{len(scored):,} of {len(fits):,} perturbations could be scored on held-out cells. "
     if clear.empty:
         return text + f"None of them changes {MANY_GENES} genes or more, so there is little to fit."
-    return text + (
-        f"Over the {len(clear):,} that change at least {MANY_GENES} genes, the median correlation "
+    if len(clear) == 1:
+        only = clear.iloc[0]
+        return text + (
+            f"Only {clear.index[0]} changes {MANY_GENES} genes or more: correlation "
+            f"{only['pearson']:.2f}, ceiling {two_digits(only['ceiling'])}."
+        )
+    text += (
+        f"Over the {len(clear):,} that change {MANY_GENES} genes or more, the median correlation "
         f"is {clear['pearson'].median():.2f} and the median ceiling "
         f"{two_digits(clear['ceiling'].median())}."
     )
+    behind = clear[clear["percent_of_ceiling"] < HALFWAY].sort_values("percent_of_ceiling")
+    if behind.empty:
+        return text
+    verb = "reaches" if len(behind) == 1 else "reach"
+    return f"{text} {listed(behind.index)} {verb} less than half of the ceiling."
 
 
 def describe_gene(table: pd.DataFrame, gene: str, alpha: float) -> str:
@@ -170,6 +187,15 @@ def describe_gene(table: pd.DataFrame, gene: str, alpha: float) -> str:
         f"{alpha:.0%} (over the genes of each perturbation); {hits.index[strongest]} the most, by "
         f"{hits['data'].iloc[strongest]:+.2f}."
     )
+
+
+def listed(names: Iterable[str], *, limit: int = 5) -> str:
+    """Write names as in a sentence, the first ``limit`` of them in full."""
+    known = [str(name) for name in names]
+    shown, more = known[:limit], len(known) - limit
+    if more > 0:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""
 
 
 def two_digits(value: float) -> str:
@@ -216,4 +242,6 @@ def _statistics(
         "data_se": effects.layers[f"data_se{suffix}"],
         "fdr": effects.layers[f"fdr{suffix}"],
     }
-    return {name: np.asarray(layer[at], dtype=float) for name, layer in layers.items()}
+    found = {name: np.asarray(layer[at], dtype=float) for name, layer in layers.items()}
+    found["fdr"] = np.maximum(found["fdr"], SMALLEST_FDR)
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sams_core.analysis.mask_tables import annotation_columns, open_entries
+from sams_core.analysis.mask_tables import OPEN_THRESHOLD, annotation_columns, open_entries
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 PERTURBATION = "perturbation"
 LATENT = "latent dimension"
 SEVERAL = "more than one"
-OPEN_THRESHOLD = 0.5
 
 _SHOWN = ("condition", PERTURBATION, LATENT)
 _FEW = 10

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sams_core.analysis.effect_tables import MANY_GENES, listed
 from sams_core.analysis.metrics import MaskMatch, match_masks
 from sams_core.analysis.ordering import UNGROUPED, Group, group_by_annotation, group_by_sets
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 NO_GROUPING = "No grouping"
+OPEN_THRESHOLD = 0.5
 NO_PARTNER = "–"
 ZERO = "\u200b"
 """A character without width, which tells equal labels apart."""
@@ -99,8 +101,30 @@ def finding(masks: AnnData, threshold: float) -> str:
     return (
         f"{acting:,} of {masks.n_obs:,} perturbations shift at least one latent dimension, "
         f"typically {typical:g}; {int(is_open.any(axis=0).sum())} of {masks.n_vars} dimensions are "
-        f"used, and {is_open.mean():.1%} of all entries are open."
-    )
+        f"used, and {is_open.mean():.1%} of all entries are open. {missed(masks, threshold)}"
+    ).strip()
+
+
+def silent_rows(masks: AnnData, threshold: float) -> NDArray[np.bool_]:
+    """(T,) whether a perturbation opens no latent dimension."""
+    return np.asarray(~open_entries(masks, threshold).any(axis=1))
+
+
+def without_rows(groups: Sequence[Group], hidden: NDArray[np.bool_]) -> list[Group]:
+    """Groups without the hidden rows; a group that loses all of them is left out."""
+    kept = [Group(group.name, group.rows[~hidden[group.rows]]) for group in groups]
+    return [group for group in kept if len(group.rows)]
+
+
+def missed(masks: AnnData, threshold: float) -> str:
+    """Name the perturbations that open nothing though the data show an effect, most genes first."""
+    significant = masks.obs["n_significant"].astype(int)
+    quiet = significant[silent_rows(masks, threshold) & (significant >= MANY_GENES).to_numpy()]
+    if quiet.empty:
+        return ""
+    verb, each = ("opens", "it changes") if len(quiet) == 1 else ("open", "each changes")
+    names = listed(quiet.sort_values(ascending=False, kind="stable").index)
+    return f"{names} {verb} none, though in the data {each} {MANY_GENES} genes or more."
 
 
 def perturbation_table(masks: AnnData, groups: Sequence[Group], threshold: float) -> pd.DataFrame:

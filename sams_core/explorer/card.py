@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from sams_core.analysis.effect_tables import MANY_GENES
 from sams_core.explorer.run import Run
 from sams_core.figures.quality import Score
 
@@ -30,6 +32,11 @@ BASELINE_WORDS = {
     "perturbed_mean": "every perturbation does what perturbations do on average",
 }
 
+_ABOVE = (
+    ", above it because the model learns from all perturbations together and so averages out noise "
+    "that each one's own cells keep"
+)
+
 
 def quality_sentence(metrics: Mapping[str, Any], score: str = "pearson") -> str:
     """Say how near the model comes to the ceiling.
@@ -50,7 +57,62 @@ def quality_sentence(metrics: Mapping[str, Any], score: str = "pearson") -> str:
         return f"Held-out cells, {genes}: model **{model:.2f}**; the ceiling is undefined."
     return (
         f"Held-out cells, {genes}: model **{model:.2f}** of a ceiling **{ceiling:.2f}** = "
-        f"**{model / ceiling:.0%}**."
+        f"**{model / ceiling:.0%}**{_ABOVE if model > 1.005 * ceiling else ''}."
+    )
+
+
+def baseline_sentence(metrics: Mapping[str, Any], score: str = "pearson") -> str:
+    """Say so when a baseline predicts held-out cells better than the model; else nothing."""
+    quality = metrics["heldout_ate"]
+    model, baselines = quality.get(score), quality.get("baselines") or {}
+    found = {name: (baselines.get(name) or {}).get(score) for name in BASELINES}
+    better = {
+        name: value
+        for name, value in found.items()
+        if model is not None and value is not None and value > model
+    }
+    if not better:
+        return ""
+    best = max(better, key=lambda name: better[name])
+    return (
+        f"**A baseline does better here** ({better[best]:.2f}): to assume that "
+        f"{BASELINE_WORDS[best]} predicts these genes better than this model."
+    )
+
+
+def noise_sentence(significant: Sequence[int]) -> str:
+    """Say how many conditions have little to predict, if they are many; else nothing.
+
+    Parameters
+    ----------
+    significant
+        Number of significant genes of each condition.
+    """
+    clear = sum(number >= MANY_GENES for number in significant)
+    if clear > 0.75 * len(significant):
+        return ""
+    return (
+        f"Only {clear:,} of {len(significant):,} conditions change {MANY_GENES} genes or more. "
+        "The others leave mostly noise to correlate, which lowers every bar and the ceiling alike."
+    )
+
+
+def training_sentence(history: pd.DataFrame) -> str:
+    """Say how the ELBO on validation cells went; nothing without validation cells."""
+    validation = history[(history["split"] == "validation") & np.isfinite(history["elbo"])]
+    if validation.empty:
+        return ""
+    best, last = validation.loc[validation["elbo"].idxmax()], validation.iloc[-1]
+    if best["step"] >= last["step"]:
+        return (
+            f"On validation cells the ELBO rose to the end, to {last['elbo']:,.1f} at step "
+            f"{last['step']:,.0f}."
+        )
+    return (
+        f"On validation cells the ELBO was highest, {best['elbo']:,.1f}, at step "
+        f"{best['step']:,.0f} and fell to {last['elbo']:,.1f} by step {last['step']:,.0f}: more "
+        "training fits the noise of training cells. The model that is kept is the best on "
+        "validation cells once the mask had settled, not the last."
     )
 
 
@@ -84,10 +146,18 @@ def model_card(run: Run) -> pd.DataFrame:
             _text(model.get("mask_prior")),
             "share of mask entries expected open before seeing data",
         ),
-        ("Steps", _text(training.get("max_steps")), "updates of the model's weights, at most"),
+        (
+            "Steps",
+            _text(training.get("max_steps")),
+            "updates of the model's weights, at most; the best on validation cells are kept",
+        ),
         ("Seed", _text(config.get("seed")), "the same seed and data give the same model"),
         ("Control", str(config["control"]), "cells that effects are measured against"),
-        ("Screen file", _text(config["data"].get("file")), "what it was trained on"),
+        (
+            "Screen",
+            config["data"].get("file") or ("simulated" if run.simulated else "–"),
+            "made by a computer from a known truth" if run.simulated else "what it was trained on",
+        ),
         (
             "Versions",
             ", ".join(f"{name} {version}" for name, version in versions.items()) or "–",

@@ -10,7 +10,7 @@ import streamlit as st
 
 from sams_core.analysis.effect_tables import MIN_HELD_OUT_CELLS
 from sams_core.explorer.glossary import GLOSSARY
-from sams_core.explorer.widgets import file_stem
+from sams_core.explorer.widgets import download_csv
 
 FDRS = (1, 5, 10, 20)
 CELLS = {"Automatic": "auto", "Held-out cells": "held-out", "All cells": "all"}
@@ -105,13 +105,4 @@ def table_to_open(
         column_order=["open", *table.columns],
         column_config=column_config | {"open": column},
     )
-    st.download_button(
-        "Download CSV",
-        table.to_csv().encode(),
-        file_name=f"{file_stem(name)}.csv",
-        mime="text/csv",
-        key=f"{key}_csv",
-        on_click="ignore",
-        icon=":material/download:",
-        help=f"All {len(table):,} rows of this table.",
-    )
+    download_csv(table, key=key, name=name)

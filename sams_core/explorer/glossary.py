@@ -46,8 +46,7 @@ GLOSSARY: dict[str, str] = {
     "held-out cells": "Cells that the model never saw while it was trained.",
     "ceiling": (
         "How well effects measured in training cells agree with those measured in held-out cells: "
-        "all the agreement that noise leaves; a model that learns from all perturbations together "
-        "may come out a little above it."
+        "the agreement that noise leaves, and so what to hope for."
     ),
     "Pearson": (
         "Correlation of predicted and measured effects over genes: 1 is perfect agreement, 0 is "
@@ -66,7 +65,8 @@ GLOSSARY: dict[str, str] = {
         "a price for complexity; higher is better."
     ),
     "F1": (
-        "How well the mask recovers the simulated truth: 1 finds every true entry and nothing else."
+        "How well the mask recovers the simulated truth: 1 finds every true entry and nothing "
+        "else; it is the harmonic mean of precision and recall."
     ),
     "standard error": "How far the estimate would typically move if it were measured again.",
     "library size": "The number of RNA molecules counted in a cell.",

@@ -181,7 +181,7 @@ def _read_history(folder: str, digest: str) -> pd.DataFrame:
     return history
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model…")
+@st.cache_resource(max_entries=2, show_spinner=False)
 def _load_model(folder: str, digest: str) -> SAMSVAE:
     from sams_core.api import SAMSVAE
 

@@ -11,6 +11,7 @@ from sams_core.explorer.run import Run, open_run
 
 RUN_KEY = "run"
 IMAGE_KEY = "image"
+SIMULATED_KEY = "screen_is_simulated"
 IMAGE_FORMATS = ("SVG", "PNG")
 
 _NOTHING_YET = """
@@ -52,7 +53,7 @@ def current_run() -> Run:
         st.stop()
     entry = catalogue.lookup(entries, str(st.session_state.get(RUN_KEY, ""))) or entries[0]
     try:
-        return open_run(entry)
+        run = open_run(entry)
     except SamsError as error:
         st.error(
             str(error),
@@ -60,6 +61,8 @@ def current_run() -> Run:
             icon=":material/folder_off:",
         )
         st.stop()
+    st.session_state[SIMULATED_KEY] = run.simulated
+    return run
 
 
 def _picker(entries: list[catalogue.Entry]) -> None:

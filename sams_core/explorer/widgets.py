@@ -12,7 +12,19 @@ import streamlit as st
 # Not public, but nothing public stands for the theme's ink in a figure that may change themes.
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
-from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, current_run
+from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, SIMULATED_KEY, current_run
+
+_STAMP = {
+    "text": "simulated screen",
+    "font": {"size": 12, "color": INK, "weight": 400},
+    "x": 1,
+    "xanchor": "right",
+    "y": 0,
+    "yanchor": "bottom",
+    "yref": "container",
+    "pad": {"b": 4, "r": 8},
+}
+"""What a saved figure of a simulated screen says in its lower right corner."""
 
 
 def page_header(title: str, lead: str) -> None:
@@ -28,15 +40,14 @@ def page_header(title: str, lead: str) -> None:
     run = current_run()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="content")
-        st.badge(run.title, icon=":material/science:", color="primary")
+        st.badge(run.title, icon=":material/science:", color="gray")
         if run.simulated:
-            st.badge(
-                "Simulated screen",
-                icon=":material/casino:",
-                color="orange",
-                help="These cells were made by a computer from a known truth; they are not "
-                "measurements.",
-            )
+            st.badge("Simulated screen", icon=":material/casino:", color="orange")
+    if run.simulated:
+        st.markdown(
+            ":orange[**Simulated:** a computer made these cells from a known truth. Wherever this "
+            "page says measured, it means read from simulated cells.]"
+        )
     st.markdown(lead)
 
 
@@ -55,6 +66,8 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
         File name, without ending, of the image that the camera button saves.
     """
     _ink(fig)
+    if st.session_state.get(SIMULATED_KEY):
+        fig.update_layout(title=_STAMP)
     kind = str(st.session_state.get(IMAGE_KEY) or IMAGE_FORMATS[0]).lower()
     st.plotly_chart(
         fig,
@@ -63,7 +76,7 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
         config={
             "displaylogo": False,
             "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
-            "toImageButtonOptions": {"format": kind, "filename": file_stem(name), "scale": 3},
+            "toImageButtonOptions": {"format": kind, "filename": _file_name(name), "scale": 3},
         },
     )
 
@@ -113,18 +126,29 @@ def show_table(
         hide_index=not named,
         column_config=column_config,
         placeholder="–",
-        alt=name,
+        alt=name.replace("_", " "),
     )
+    download_csv(df, key=key, name=name)
+
+
+def download_csv(df: pd.DataFrame, *, key: str, name: str) -> None:
+    """Offer a table as a file; its index is saved when it has a name."""
     st.download_button(
         "Download CSV",
-        df.to_csv(index=named).encode(),
-        file_name=f"{file_stem(name)}.csv",
+        df.to_csv(index=df.index.name is not None).encode(),
+        file_name=f"{_file_name(name)}.csv",
         mime="text/csv",
         key=f"{key}_csv",
         on_click="ignore",
         icon=":material/download:",
-        help=f"All {len(df):,} rows of this table.",
+        help=f"All {len(df):,} rows of this table, with every column.",
     )
+
+
+def _file_name(name: str) -> str:
+    """Turn a name into a safe one that tells simulated data from measured."""
+    simulated = st.session_state.get(SIMULATED_KEY) and "simulated" not in name
+    return file_stem(f"simulated_{name}" if simulated else name)
 
 
 def file_stem(name: str) -> str:

@@ -19,6 +19,8 @@ from sams_core.figures.style import DIVERGING, FAINT, LINE, PURPLE, SEQUENTIAL, 
 HEADER_PIXELS = 26
 LABELLED_ROW_PIXELS = 12
 MAX_LABELLED_LATENTS = 64
+WIDE_MAP_LATENTS = 6
+"""Latents from which on the map is as wide as the page."""
 SATURATION = 3.0
 """Largest shift, in basal s.d., that has a colour of its own; beyond, it is strong anyway."""
 _HEIGHT_OF_DENSE_MAP = 1200
@@ -103,7 +105,7 @@ def mask_heatmap(
         Rows are tall enough to be labelled up to about 100 perturbations; beyond, names are in
         the hover text only.
     """
-    layout = _RowLayout(groups, len(tables.values))
+    layout = _RowLayout(groups)
     widths = [len(latents), truth.shape[1]] if truth is not None else [len(latents)]
     fig = make_subplots(
         rows=1,
@@ -120,6 +122,8 @@ def mask_heatmap(
     apply_style(fig, height=layout.height + titles)
     fig.update_layout(margin={**_MARGIN, "t": _MARGIN["t"] + titles})
     fig.update_annotations(yshift=38, font_size=14)
+    if truth is None:
+        _narrow(fig, len(latents))
     for column, width in enumerate(widths, start=1):
         fig.update_xaxes(
             side="top",
@@ -131,15 +135,15 @@ def mask_heatmap(
             col=column,
         )
     _label_rows(fig, layout, tables.values.index)
-    _divide(fig, layout)
+    _divide(fig, layout, fig.layout.xaxis.domain[1] if truth is None else 1.0)
     return fig
 
 
 class _RowLayout:
     """Where each row and each group's header lies on the vertical axis, in units of a row."""
 
-    def __init__(self, groups: Sequence[Group], n_rows: int) -> None:
-        self.row_pixels = _row_pixels(n_rows)
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self.row_pixels = _row_pixels(sum(len(group.rows) for group in groups))
         header = HEADER_PIXELS / self.row_pixels
         self.rows: list[int] = []
         """Row numbers in order; -1 is a header."""
@@ -257,6 +261,13 @@ def _limit(values: NDArray[np.float64]) -> float:
     return float(np.clip(np.quantile(known, 0.99), 0.1, SATURATION)) if known.size else 1.0
 
 
+def _narrow(fig: go.Figure, n_latents: int) -> None:
+    """Keep the columns of a map with few latents from growing as wide as the page."""
+    share = min(1.0, n_latents / WIDE_MAP_LATENTS)
+    fig.update_xaxes(domain=[0, share])
+    fig.update_traces(colorbar_x=share + 0.02, colorbar_xanchor="left")
+
+
 def _label_rows(fig: go.Figure, layout: _RowLayout, names: pd.Index) -> None:
     labelled = layout.row_pixels >= LABELLED_ROW_PIXELS
     centres = [(low + high) / 2 for low, high in zip(layout.edges, layout.edges[1:], strict=False)]
@@ -272,12 +283,13 @@ def _label_rows(fig: go.Figure, layout: _RowLayout, names: pd.Index) -> None:
     )
 
 
-def _divide(fig: go.Figure, layout: _RowLayout) -> None:
+def _divide(fig: go.Figure, layout: _RowLayout, right: float) -> None:
     for name, size, top in layout.headers:
         if top > 0:
             line = top + 0.2 * layout.header_height
             fig.add_shape(
-                type="line", xref="paper", yref="y", x0=0, x1=1, y0=line, y1=line, line_color=LINE
+                **{"type": "line", "xref": "paper", "yref": "y", "line_color": LINE},
+                **{"x0": 0, "x1": right, "y0": line, "y1": line},
             )
         fig.add_annotation(
             text=f"<b>{html.escape(name)}</b>  {size}",

@@ -103,3 +103,18 @@ def test_truth_is_matched_and_ordered_like_the_model(masks: ad.AnnData) -> None:
     assert truth["z0"].tolist() == [True, True, False, False]
     assert match.precision == pytest.approx(2 / 3)
     assert match.recall == 1.0
+
+
+def test_silent_perturbations_leave_and_take_empty_groups_along(masks: ad.AnnData) -> None:
+    silent = mask_tables.silent_rows(masks, 0.5)
+    assert silent.tolist() == [False, False, True, True]
+    groups = [Group("x", np.array([3, 0, 1])), Group("y", np.array([2]))]
+    (kept,) = mask_tables.without_rows(groups, silent)
+    assert (kept.name, kept.rows.tolist()) == ("x", [0, 1])
+
+
+def test_measured_effects_that_the_mask_misses_are_told(masks: ad.AnnData) -> None:
+    assert not mask_tables.missed(masks, 0.5)
+    masks.obs["n_significant"] = [50, 50, 11, 30]
+    assert mask_tables.missed(masks, 0.5).startswith("D and C open none, though")
+    assert "D and C" in mask_tables.finding(masks, 0.5)

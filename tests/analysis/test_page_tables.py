@@ -138,13 +138,37 @@ class TestEffectTables:
         assert effect_tables.describe_fits(fits).startswith("3 of 4")
         assert "None of them changes" in effect_tables.describe_fits(fits)
         clear = effect_tables.describe_fits(fits.assign(n_significant=[12, 3, 0, 30]))
-        assert "Over the 1 that change at least 10 genes, the median correlation is 0.90" in clear
+        assert clear.endswith("Only B changes 10 genes or more: correlation 0.90, ceiling 0.95.")
+        several = effect_tables.describe_fits(fits.assign(n_significant=20, pearson=0.3))
+        assert "Over the 4 that change 10 genes or more, the median correlation is 0.30" in several
+        behind = fits.assign(n_significant=20, percent_of_ceiling=[95.0, 30.0, 10.0, np.nan])
+        assert effect_tables.describe_fits(behind).endswith(
+            " A+B and A reach less than half of the ceiling."
+        )
         assert effect_tables.describe_fits(fits.iloc[:0]).startswith("None of 0")
 
     def test_gene_sentences(self, effects: ad.AnnData) -> None:
         table = effect_tables.gene_table(effects, "G1", cells="held-out")
         assert effect_tables.describe_gene(table, "G1", 0.05).startswith("2 of 3 measured")
         assert effect_tables.describe_gene(table, "G1", 0.001).startswith("None of 3 measured")
+
+    def test_a_vanishing_fdr_is_a_bound(self, effects: ad.AnnData) -> None:
+        effects.layers["fdr"][:] = 0
+        table = effect_tables.condition_table(effects, "B", cells="all")
+        assert (table["fdr"] == effect_tables.SMALLEST_FDR).all()
+
+    @pytest.mark.parametrize(
+        ("names", "text"),
+        [
+            ([], ""),
+            (["A"], "A"),
+            (["A", "B"], "A and B"),
+            (["A", "B", "C"], "A, B and C"),
+            (list("ABCDEFG"), "A, B, C, D, E and 2 more"),
+        ],
+    )
+    def test_names_in_a_sentence(self, names: list[str], text: str) -> None:
+        assert effect_tables.listed(names) == text
 
     def test_repeated_symbols_give_way_to_names(self, effects: ad.AnnData) -> None:
         effects.var["symbol"] = ["G0", "G0", "G1", "G2"]
@@ -222,10 +246,38 @@ class TestCombinationTables:
     ) -> None:
         assert combination_tables.measured_condition(effects, chosen) == name
 
-    def test_default_is_a_measured_combination_or_the_strongest(self, effects: ad.AnnData) -> None:
-        assert combination_tables.default_combination(effects) == ["A", "B"]
+    def test_default_is_a_measured_combination_or_the_strongest(
+        self, effects: ad.AnnData, masks: ad.AnnData
+    ) -> None:
+        assert combination_tables.default_combination(effects, masks) == ["A", "B"]
         singles = effects[[0, 1, 3]].copy()
-        assert combination_tables.default_combination(singles) == ["B", "A"]
+        assert combination_tables.default_combination(singles, masks) == ["B", "A"]
+
+    def test_default_prefers_a_pair_whose_singles_were_measured(
+        self, effects: ad.AnnData, masks: ad.AnnData
+    ) -> None:
+        other = effects[["A", "B", "A+B", "A+B"]].copy()
+        other.obs_names = ["A", "B", "A+B", "A+C"]
+        other.obs["perturbations"] = other.obs_names
+        other.obs["n_cells"] = [100, 100, 50, 500]
+        assert combination_tables.default_combination(other, masks) == ["A", "B"]
+
+    def test_default_prefers_different_masks(self, effects: ad.AnnData, masks: ad.AnnData) -> None:
+        masks.X[:] = [[0.9, 0.0], [0.9, 0.0], [0.0, 0.9], [0.0, 0.0]]
+        singles = effects[[0, 1, 3]].copy()
+        assert combination_tables.default_combination(singles, masks) == ["B", "C"]
+
+    def test_going_beyond_training_is_told(self, effects: ad.AnnData, masks: ad.AnnData) -> None:
+        effects.obs["seen_in_training"] = [True, True, False, True]
+        masks.layers["effect"] = np.array([[3.0, 0.0], [2.5, 0.0], [0.0, 4.0], [0.3, 0.0]])
+        told = combination_tables.extrapolation(masks, effects, ["A", "B"])
+        assert "latent dimension z0 the shifts add up to 5.5" in told
+        assert "beyond 3.0" in told
+        assert not combination_tables.extrapolation(masks, effects, ["A", "C"])
+        effects.obs["seen_in_training"] = False
+        assert combination_tables.extrapolation(masks, effects, ["A", "C"])
+        effects.obs["seen_in_training"] = [False, False, True, False]
+        assert not combination_tables.extrapolation(masks, effects, ["A", "B"])
 
     def test_other_doses_are_another_condition(self, effects: ad.AnnData) -> None:
         effects.obs_names = ["A", "B", "A@2+B", "C"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from sams_core.explorer import GLOSSARY, card
@@ -31,6 +32,33 @@ def test_quality_is_told_against_the_ceiling(
     score: str, changes: dict[str, Any], expected: str
 ) -> None:
     assert card.quality_sentence(metrics(**changes), score).endswith(expected)
+
+
+def test_beyond_the_ceiling_is_explained() -> None:
+    told = card.quality_sentence(metrics(pearson=0.9))
+    assert "= **107%**, above it because" in told
+    assert "because" not in card.quality_sentence(metrics(pearson=0.842))
+
+
+def test_a_better_baseline_is_told_plainly() -> None:
+    assert not card.baseline_sentence(metrics())
+    assert not card.baseline_sentence(metrics(pearson=None))
+    assert "A baseline does better here** (0.35)" in card.baseline_sentence(metrics(pearson=0.2))
+
+
+def test_screens_of_mostly_silent_perturbations_are_told() -> None:
+    assert card.noise_sentence([0, 3, 12]).startswith("Only 1 of 3 conditions")
+    assert not card.noise_sentence([12, 30, 40, 50, 0])
+
+
+@pytest.mark.parametrize(
+    ("elbo", "words"),
+    [([-3.0, -2.0, -1.0], "rose to the end, to -1.0 at step 3"), ([-3.0, -1.0, -2.0], "at step 2")],
+)
+def test_training_is_told_from_the_curves(elbo: list[float], words: str) -> None:
+    history = pd.DataFrame({"step": [1, 2, 3], "split": "validation", "elbo": elbo})
+    assert words in card.training_sentence(history)
+    assert not card.training_sentence(history.assign(split="train"))
 
 
 def test_scores_name_the_model_first_and_keep_undefined_baselines() -> None:

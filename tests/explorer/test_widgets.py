@@ -97,3 +97,24 @@ def test_pages_of_tables_open_without_torch(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def simulated_page() -> None:
+    import pandas as pd
+    import plotly.graph_objects as go
+    import streamlit as st
+
+    from sams_core import explorer
+    from sams_core.explorer.state import SIMULATED_KEY
+
+    st.session_state[SIMULATED_KEY] = True
+    explorer.show_figure(go.Figure(go.Bar(y=[1])), key="figure", alt="What it shows.", name="mine")
+    explorer.show_table(pd.DataFrame({"a": [1]}), key="table", name="mine")
+
+
+def test_what_is_saved_of_a_simulated_screen_says_so() -> None:
+    app = AppTest.from_function(simulated_page, default_timeout=30).run()
+    (chart,) = app.get("plotly_chart")
+    assert json.loads(chart.proto.spec)["layout"]["title"]["text"] == "simulated screen"
+    image = json.loads(chart.proto.config)["toImageButtonOptions"]
+    assert image["filename"] == "simulated_mine"

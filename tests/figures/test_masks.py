@@ -119,3 +119,15 @@ def test_row_labels_give_way_when_rows_are_dense(n_rows: int, labelled: bool) ->
     fig = draw(example(n_rows, 40), groups(n_rows))
     assert (len(fig.layout.yaxis.tickvals) == n_rows) is labelled
     assert 300 < fig.layout.height < 1700
+
+
+def test_few_latents_do_not_fill_the_page() -> None:
+    few, many = (draw(example(4, n), groups()) for n in (3, 12))
+    assert few.layout.xaxis.domain == (0, 0.5)
+    assert few.layout.shapes[0].x1 == 0.5
+    assert many.layout.xaxis.domain == (0, 1)
+
+
+def test_hidden_rows_make_the_map_lower() -> None:
+    tables = example()
+    assert draw(tables, groups()[:1]).layout.height < draw(tables, groups()).layout.height

@@ -31,7 +31,7 @@ def test_shows_the_mask_by_pathway_without_unused_latents(open_page: OpenPage) -
         "<b>other</b>  2",
     ]
     assert "6 of 8 perturbations shift at least one latent dimension" in words(app)
-    assert app.toggle(key="mask_unused").label == "Unused (3)"
+    assert app.toggle(key="mask_unused").label == "Unused latents (3)"
 
 
 def test_chart_has_a_text_alternative_that_states_the_finding(open_page: OpenPage) -> None:
@@ -43,6 +43,19 @@ def test_unused_latents_can_be_shown(open_page: OpenPage) -> None:
     app = open_page("masks")
     app.toggle(key="mask_unused").set_value(True).run()
     assert len(figure(app)["data"][0]["x"]) == 6
+
+
+def test_silent_perturbations_can_give_their_room_to_the_others(open_page: OpenPage) -> None:
+    app = open_page("masks")
+    everyone = figure(app)
+    assert app.toggle(key="mask_silent").label == "Silent perturbations (2)"
+    app.toggle(key="mask_silent").set_value(False).run()
+    fig = figure(app)
+    assert [note["text"] for note in fig["layout"]["annotations"]] == [
+        "<b>IFN-gamma</b>  4",
+        "<b>TGF-beta</b>  2",
+    ]
+    assert fig["layout"]["height"] < everyone["layout"]["height"]
 
 
 @pytest.mark.parametrize(
