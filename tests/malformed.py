@@ -311,7 +311,12 @@ MALFORMED_SCREENS: list[Malformed] = [
         "no-layers", _changed(lambda a: None), r"layer 'counts'.*none", _keys(layer="counts")
     ),
     Malformed("only-layers", _changed(_only_layers), r"no X.*'counts'"),
-    Malformed("no-key", _changed(lambda a: None), r"perturbation_key.*'perturbation'", {}),
+    Malformed(
+        "no-key",
+        _changed(lambda a: a.obs.insert(0, "label", a.obs.pop("perturbation"))),
+        r"perturbation_key.*'label'",
+        {},
+    ),
     Malformed(
         "unknown-column",
         _changed(lambda a: None),

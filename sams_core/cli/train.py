@@ -160,7 +160,7 @@ def _report(model: SAMSVAE, out: Path) -> None:
         share = float((model.mask_probabilities() > 0.5).to_numpy().mean())
         say(
             f"\nTrained for {int(curves['step'].iloc[-1]):,} steps in "
-            f"{curves['seconds'].iloc[-1]:,.0f} s. Best ELBO on {best['split'].iloc[0]} cells: "
+            f"{curves['seconds'].iloc[-1]:,.0f} s. Highest ELBO on {best['split'].iloc[0]} cells: "
             f"{best['elbo'].max():.1f} a cell. Mask entries open: {share:.1%}."
         )
     say(f"\nWritten to {out}. Next:", style="bold")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from sams_core.data.options import ReaderOptions
 from sams_core.data.parts import damage_named, parts_of_store
 from sams_core.data.screen import Screen
 from sams_core.errors import ScreenError
+
+USUAL_COLUMNS = ("perturbation", "perturbations", "condition", "gene_target", "target_gene")
+"""Names under which published screens keep the perturbation; used when just one is there."""
 
 
 def read_screen(
@@ -39,7 +43,8 @@ def read_screen(
         An ``.h5ad`` file or a ``.zarr`` folder.
     perturbation_key, control, separator, layer, dose_key, batch_key, split_key, gene_symbols, \
 collapse_guides
-        See :class:`ReaderOptions`.
+        See :class:`ReaderOptions`. Left out, ``perturbation_key`` is the one column with a usual
+        name (``perturbation``, ``condition``, ...), which ``notes`` then say.
     options
         All of these at once; the others are then not looked at.
 
@@ -50,9 +55,16 @@ collapse_guides
     """
     path = Path(path)
     with _opened(path) as root:
+        notes: list[str] = []
         if options is None:
+            if perturbation_key is None:
+                perturbation_key = _recognise_column(root, path.name)
+                notes.append(
+                    f"Perturbations are those of the obs column '{perturbation_key}', recognised "
+                    "by its name; name another with perturbation_key."
+                )
             options = ReaderOptions(
-                perturbation_key=perturbation_key or _ask_for_column(root, path.name),
+                perturbation_key=perturbation_key,
                 control=control if control is None or isinstance(control, str) else tuple(control),
                 separator=separator,
                 layer=layer,
@@ -62,7 +74,9 @@ collapse_guides
                 gene_symbols=gene_symbols,
                 collapse_guides=collapse_guides,
             )
-        return Screen.from_parts(parts_of_store(root, options.layer, path.name), options, path)
+        parts = parts_of_store(root, options.layer, path.name)
+        screen = Screen.from_parts(parts, options, path)
+    return replace(screen, notes=notes + screen.notes)
 
 
 @contextmanager
@@ -115,10 +129,14 @@ def _open_zarr(path: Path) -> zarr.Group:
         ) from error
 
 
-def _ask_for_column(root: Any, name: str) -> str:
+def _recognise_column(root: Any, name: str) -> str:
+    """The one column of obs with a usual name for perturbations, or a request to name it."""
     with damage_named(name, "obs"):
         attributes = root["obs"].attrs if "obs" in root else {}
         columns = [str(column) for column in attributes.get("column-order", [])]
+    usual = [column for column in columns if column.lower() in USUAL_COLUMNS]
+    if len(usual) == 1:
+        return usual[0]
     raise ScreenError(
         "Name the column of obs that holds the perturbations with perturbation_key"
         + (f"; this file has {quoted(columns, 12)}." if columns else ".")

@@ -13,7 +13,7 @@ import pytest
 
 from sams_core.data import ReaderOptions, Screen, SimulationConfig, read_screen, simulate_screen
 from sams_core.errors import ScreenError
-from tests.data.builders import tiny
+from tests.data.builders import labelled, tiny
 
 KEY = "perturbation"
 
@@ -174,3 +174,23 @@ def test_zarr_folders_with_missing_or_flipped_files(tmp_path: Path) -> None:
         file.write_bytes(good)
     assert refused > len(files) // 5
     assert outcome(path) is None
+
+
+def test_a_usual_column_is_recognised_and_told(tmp_path: Path) -> None:
+    adata = labelled(["ctrl", "A", "B", "A"])
+    column = adata.obs.columns[0]
+    for name in ("Condition", "perturbation"):
+        adata.obs = adata.obs.rename(columns={column: name})
+        column = name
+        adata.write_h5ad(tmp_path / f"{name}.h5ad")
+        screen = read_screen(tmp_path / f"{name}.h5ad")
+        assert screen.reader.perturbation_key == name
+        assert f"obs column '{name}', recognised by its name" in screen.notes[0]
+
+
+def test_two_usual_columns_are_for_the_user_to_choose_from(tmp_path: Path) -> None:
+    adata = labelled(["ctrl", "A", "B", "A"])
+    adata.obs["condition"] = adata.obs["perturbation"]
+    adata.write_h5ad(tmp_path / "two.h5ad")
+    with pytest.raises(ScreenError, match=r"Name the column .* 'condition'"):
+        read_screen(tmp_path / "two.h5ad")
