@@ -26,7 +26,7 @@ def test_streamlit_still_turns_our_ink_into_the_theme_s() -> None:
 def test_the_model_s_code_is_imported_once_in_the_background(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    imported = []
+    imported: list[str] = []
     monkeypatch.setattr(warm, "HEAVY", ("this",))
     monkeypatch.setattr(importlib, "import_module", imported.append)
     warm.warm_up.cache_clear()
