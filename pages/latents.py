@@ -9,12 +9,15 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
-from sams_core.analysis import latent_tables
-from sams_core.analysis.mask_tables import annotation_columns
+from sams_core.analysis import effect_tables, latent_tables
+from sams_core.analysis.mask_tables import OPEN_THRESHOLD, annotation_columns, open_entries
 from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.explorer.columns import PERTURBATIONS
+from sams_core.explorer.gene_sets import gene_sets
 from sams_core.figures import latents
 
 VIEWS = ["Cells", "Perturbations"]
+FEW = 4
 MAP_NUMBERS = {
     "open latents": "n_open",
     "significant genes": "n_significant",
@@ -27,7 +30,8 @@ explorer.page_header(
     "Where do cells go? The model splits each cell into a basal part, the cell without its "
     "perturbation, and the shift that the perturbation adds.",
 )
-cells, masks = run.cells(), run.masks()
+cells = run.cells()
+masks = latent_tables.with_gene_sets(run.masks(), gene_sets())
 control = str(run.config["control"])
 conditions = cells.obs["condition"].astype(str)
 
@@ -38,7 +42,7 @@ def cell_maps() -> None:
     choices = {c.replace("_", " "): c for c in latent_tables.colour_choices(cells, masks)}
     links.tell("colour", choices)
     notices = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True):
         colour = controls.pick(
             "Colour cells by",
             list(choices),
@@ -46,7 +50,7 @@ def cell_maps() -> None:
             help="The perturbation or its pathway, any annotation of the cells, or the cell's "
             "position along one latent dimension.",
         )
-        names = [str(name) for name in cells.obs["split"].unique()]
+        names = latent_tables.splits(cells)
         splits = st.pills(
             "Cells",
             names,
@@ -54,7 +58,8 @@ def cell_maps() -> None:
             default=names,
             key="splits",
             bind="query-params",
-            help="Cells the model was trained on, validated on, or tested on (never seen).",
+            help="**train**: cells that the model learned from. **val**: cells that decided when "
+            "it was best. **test**: held-out cells, which it never saw.",
         )
         keep = cells.obs["split"].isin(splits).to_numpy()
         draw = by_latent if choices[colour] == latent_tables.LATENT else by_annotation
@@ -88,11 +93,9 @@ def by_latent(_: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Fig
     fig = latents.cells_by_number(
         *positions(keep), (basal, full), conditions[keep], title=latent, centred=True
     )
-    number = int(masks.var["n_open"].iloc[at])
-    return (
-        fig,
-        f"Latent dimension {latent}, shifted by {number:,} perturbation{'s' * (number != 1)}.",
-    )
+    openers = masks.obs_names[open_entries(masks, OPEN_THRESHOLD)[:, at]]
+    who = f"shifted by {effect_tables.listed(openers)}" if len(openers) else "not used by any mask"
+    return fig, f"Latent dimension {latent}, {who}."
 
 
 def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Figure, str]:
@@ -104,7 +107,8 @@ def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tup
         fig = latents.cells_by_number(
             *positions(keep), (number, number), conditions[keep], title=title
         )
-        return fig, f"Cells coloured by {title}."
+        low, high = np.nanpercentile(number, [5, 95]) if np.isfinite(number).any() else (0, 0)
+        return fig, f"Cells coloured by {title}: nine in ten lie from {low:.3g} to {high:.3g}."
     order = latent_tables.category_order(values, masks, choice)
     options = [category for category in order if category != control]
     key = f"highlight_{choice}"
@@ -124,8 +128,10 @@ def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tup
     fig = latents.cells_by_category(
         *positions(keep), shown, control=control, highlight=highlight, order=order
     )
+    told = highlight or [category for category in order if category != control]
+    found = latent_tables.distances(cells[keep], values[keep], control, told[:FEW])
     what = ", ".join(highlight) or f"all by {title}"
-    return fig, f"Cells on the basal and the full map: {what}."
+    return fig, f"Coloured: {what}. {latent_tables.describe_distances(found)}".strip()
 
 
 def positions(keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +164,11 @@ def perturbation_map() -> None:
             width=220,
             help="As many as fit, perturbations with most significant genes first.",
         )
-    finding = f"{len(table):,} perturbations, placed by their average shift in latent space."
+    silent = int((table["n_open"] == 0).sum())
+    finding = (
+        f"{len(table):,} perturbations, placed by their average shift in latent space; {silent:,} "
+        "of them open no latent dimension."
+    )
     explorer.show_figure(
         latents.perturbation_map(table, colour=choices[colour], n_labels=n_labels),
         key="perturbation_map",
@@ -167,11 +177,16 @@ def perturbation_map() -> None:
     )
     st.caption(
         f"{finding} Perturbations that lie together shift the same latent dimensions by similar "
-        "amounts; larger points were measured in more cells. Perturbations without an effect "
-        "gather in one place."
+        "amounts; larger points were measured in more cells. Where a perturbation without an "
+        "effect lies means nothing."
     )
     with st.expander("All perturbations as a table", icon=":material/table:"):
-        explorer.show_table(table, key="map_table", name=f"{run.name}_perturbation_map")
+        explorer.show_table(
+            table.drop(columns=["x", "y"]),
+            key="map_table",
+            name=f"{run.name}_perturbation_map",
+            column_config=PERTURBATIONS,
+        )
 
 
 tabs = st.tabs(VIEWS, key="latents_view", bind="query-params", on_change="rerun")

@@ -92,7 +92,7 @@ def view_controls(n_unused: int, n_silent: int) -> Choices:
             "unless this is on: they describe only how cells differ by themselves.",
         )
         with_silent = st.toggle(
-            f"Silent perturbations ({n_silent})",
+            f"Silent rows ({n_silent})",
             value=True,
             key="mask_silent",
             bind="query-params",

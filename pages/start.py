@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
 from sams_core.explorer import GLOSSARY, card
@@ -81,21 +82,37 @@ def contents() -> None:
         )
 
 
-def quality(score: str, title: str, term: str) -> None:
-    """Compare model, baselines and ceiling for one score."""
-    sentence = card.quality_sentence(metrics, score)
-    heldout = metrics["heldout_ate"]
-    shown = card.scores(metrics, score)
-    st.markdown(f"**{title}**", help=GLOSSARY[term])
-    st.markdown(sentence)
-    if worse := card.baseline_sentence(metrics, score):
-        st.markdown(f":orange[{worse}]")
-    explorer.show_figure(
-        quality_bars(shown, heldout.get(score.replace("pearson", "ceiling"))),
-        key=f"start_{score}",
-        alt=f"{sentence} {worse}".replace("**", "").strip(),
-        name=f"{run.name}_{score}",
-    )
+SCORES = {
+    "pearson": ("All genes", "Pearson"),
+    "pearson_top20": ("Top 20 genes of each perturbation", "top 20"),
+}
+
+
+def quality() -> None:
+    """Compare model, baselines and ceiling for each score, in words and below in bars."""
+    told = {}
+    for place, (score, (title, term)) in zip(columns(), SCORES.items(), strict=True):
+        with place:
+            st.markdown(f"**{title}**", help=GLOSSARY[term])
+            told[score] = card.quality_sentence(metrics, score)
+            st.markdown(told[score])
+            if worse := card.baseline_sentence(metrics, score):
+                st.markdown(f":orange[{worse}]")
+                told[score] += f" {worse}"
+    for place, score in zip(columns(), SCORES, strict=True):
+        with place:
+            ceiling = metrics["heldout_ate"].get(score.replace("pearson", "ceiling"))
+            explorer.show_figure(
+                quality_bars(card.scores(metrics, score), ceiling),
+                key=f"start_{score}",
+                alt=told[score].replace("**", ""),
+                name=f"{run.name}_{score}",
+            )
+
+
+def columns() -> list[DeltaGenerator]:
+    """Make one column for each score."""
+    return st.columns(len(SCORES), gap="large")
 
 
 def model_quality() -> None:
@@ -114,11 +131,7 @@ def model_quality() -> None:
             "that are (recall). The Masks page shows both side by side.",
             help=GLOSSARY["F1"],
         )
-    left, right = st.columns(2, gap="large")
-    with left:
-        quality("pearson", "All genes", "Pearson")
-    with right:
-        quality("pearson_top20", "Top 20 genes of each perturbation", "top 20")
+    quality()
     undefined = [
         f"“{label}” ({card.BASELINE_WORDS[name]})"
         for name, label in card.BASELINES.items()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sams_core.analysis.mask_tables import OPEN_THRESHOLD, annotation_columns, open_entries
+from sams_core.analysis.ordering import UNGROUPED, group_by_sets
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -18,6 +20,7 @@ SEVERAL = "more than one"
 
 _SHOWN = ("condition", PERTURBATION, LATENT)
 _FEW = 10
+MIN_CELLS = 5
 
 
 def colour_choices(cells: AnnData, masks: AnnData) -> list[str]:
@@ -25,6 +28,12 @@ def colour_choices(cells: AnnData, masks: AnnData) -> list[str]:
     annotations = [column for column in annotation_columns(masks) if column not in cells.obs]
     columns = [str(column) for column in cells.obs.columns if column not in _SHOWN]
     return [PERTURBATION, *annotations, *columns, LATENT]
+
+
+def splits(cells: AnnData) -> list[str]:
+    """Parts of the screen that occur among the cells: training, validation, held out, others."""
+    found = [str(name) for name in cells.obs["split"].unique()]
+    return sorted(found, key=lambda name: ("train", "val", "test", name).index(name))
 
 
 def is_number(values: pd.Series) -> bool:
@@ -52,6 +61,64 @@ def cell_values(cells: AnnData, masks: AnnData, choice: str, *, control: str) ->
     return conditions.map(
         {c: _shared_group(c, groups, control) for c in conditions.unique()}
     ).rename(choice)
+
+
+def with_gene_sets(masks: AnnData, gene_sets: Mapping[str, Mapping[str, Sequence[str]]]) -> AnnData:
+    """A copy of the mask table whose annotations hold each perturbation's gene set besides.
+
+    Parameters
+    ----------
+    gene_sets
+        Collections of gene sets by name; perturbations in no group of a collection have no value.
+    """
+    names = [str(name) for name in masks.obs_names]
+    table = masks.copy()
+    for label, sets in gene_sets.items():
+        column = np.full(len(names), None, dtype=object)
+        for group in group_by_sets(names, sets):
+            if group.name != UNGROUPED:
+                column[group.rows] = group.name
+        table.obs[label] = column
+    return table
+
+
+def distances(
+    cells: AnnData, labels: pd.Series, control: str, categories: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """How far cells lie from the control cells on the basal and on the full side.
+
+    Parameters
+    ----------
+    labels
+        One category a cell, in the order of ``cells``.
+    categories
+        Those to measure; fewer than `MIN_CELLS` cells are left out.
+
+    Returns
+    -------
+    Category to (basal, full) distance between mean positions, less what chance alone would give;
+    in units where unperturbed cells spread by about 1.
+    """
+    known = labels.to_numpy(dtype=object)
+    found = {}
+    for category in categories:
+        rows = {name: np.flatnonzero(known == name) for name in (category, control)}
+        if category == control or min(len(row) for row in rows.values()) < MIN_CELLS:
+            continue
+        basal, full = (
+            _mean_distance(*(np.asarray(cells.obsm[key])[row] for row in rows.values()))
+            for key in ("z_basal", "z")
+        )
+        found[category] = (basal, full)
+    return found
+
+
+def describe_distances(found: Mapping[str, tuple[float, float]]) -> str:
+    """Say how far perturbations move their cells (from `distances`); nothing without any."""
+    if not found:
+        return ""
+    parts = [f"{name} {basal:.1f} → {full:.1f}" for name, (basal, full) in found.items()]
+    return f"Distance from control cells, basal → full: {', '.join(parts)}."
 
 
 def category_order(values: pd.Series, masks: AnnData, choice: str) -> list[str]:
@@ -91,6 +158,12 @@ def perturbation_table(masks: AnnData) -> pd.DataFrame:
     for column in annotation_columns(masks):
         table[column] = masks.obs[column].astype(object).to_numpy()
     return table
+
+
+def _mean_distance(a: np.ndarray, b: np.ndarray) -> float:
+    chance = sum(float(part.var(axis=0, ddof=1).sum()) / len(part) for part in (a, b))
+    apart = float(((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum())
+    return float(np.sqrt(max(apart - chance, 0.0)))
 
 
 def _as_text(values: pd.Series) -> pd.Series:

@@ -59,13 +59,23 @@ FITS = {
 """Columns of `sams_core.analysis.effect_tables.fit_table`."""
 
 
+PERTURBATIONS = {
+    "perturbation": EFFECTS["perturbation"],
+    "n_cells": EFFECTS["n_cells"],
+    "n_significant": FITS["n_significant"],
+    "n_open": _NUMBER("Open latents", help="How many latent dimensions it shifts."),
+    "open_latents": _TEXT("Which latents", help="The latent dimensions it shifts."),
+}
+"""Columns of `sams_core.analysis.latent_tables.perturbation_table`; annotations follow."""
+
+
 def combination(columns: Iterable[str], singles: Iterable[str]) -> dict[str, Any]:
     """Columns of a combination's table: shifts are shown, their errors only saved as CSV."""
     shown = {
         "predicted": _NUMBER(
             "Prediction", format="%.3f", help="Shift from control as the model predicts it."
         ),
-        "additive": _NUMBER("Sum of singles", format="%.3f", help=GLOSSARY["additive expectation"]),
+        "additive": _NUMBER("Sum", format="%.3f", help=GLOSSARY["additive expectation"]),
         "interaction": _NUMBER(
             "Deviation", format="%.3f", help="Prediction minus sum of the singles."
         ),
@@ -73,9 +83,7 @@ def combination(columns: Iterable[str], singles: Iterable[str]) -> dict[str, Any
         "fdr": _FDR,
     }
     shown |= {
-        name: _NUMBER(
-            f"{name} alone", format="%.3f", help=f"Predicted shift from control with {name} alone."
-        )
+        name: _NUMBER(name, format="%.3f", help=f"Predicted shift from control with {name} alone.")
         for name in singles
     }
     hidden: dict[str, Any] = dict.fromkeys(column for column in columns if column not in shown)

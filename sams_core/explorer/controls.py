@@ -101,7 +101,8 @@ def table_to_open(
     st.dataframe(
         table.assign(open="Open"),
         key=key,
-        alt=name,
+        placeholder="–",
+        alt=name.replace("_", " "),
         column_order=["open", *table.columns],
         column_config=column_config | {"open": column},
     )

@@ -29,11 +29,15 @@ PAGES = {
 }
 """Name of the file in ``pages/``: title, icon and what the page answers; the first opens first."""
 
+# Streamlit writes chosen names in white, which the dark theme's accent is too bright for.
+_STYLE = "<style>[data-tag] * { color: light-dark(#FFFFFF, #11181D) !important; }</style>"
+
 
 def navigation() -> st.Page:
     """Tell Streamlit the pages, draw the links to them, and return the one that is asked for."""
     # Without an icon of its own, Streamlit would fetch the page's from the internet.
     st.set_page_config(page_icon="assets/logo_icon.svg", layout="wide")
+    st.html(_STYLE)
     return st.navigation(
         [
             st.Page(

@@ -14,9 +14,11 @@ from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
 from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, SIMULATED_KEY, current_run
 
+SMALL = 12
+"""Pixels of the smallest type in a figure."""
 _STAMP = {
-    "text": "simulated screen",
-    "font": {"size": 12, "color": INK, "weight": 400},
+    "text": "<span style='font-weight: 400'>simulated screen</span>",
+    "font": {"size": SMALL, "color": INK},
     "x": 1,
     "xanchor": "right",
     "y": 0,
@@ -24,7 +26,8 @@ _STAMP = {
     "yref": "container",
     "pad": {"b": 4, "r": 8},
 }
-"""What a saved figure of a simulated screen says in its lower right corner."""
+_STAMP_PIXELS = 28
+_HEIGHT = 420
 
 
 def page_header(title: str, lead: str) -> None:
@@ -67,7 +70,7 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
     """
     _ink(fig)
     if st.session_state.get(SIMULATED_KEY):
-        fig.update_layout(title=_STAMP)
+        _stamp(fig)
     kind = str(st.session_state.get(IMAGE_KEY) or IMAGE_FORMATS[0]).lower()
     st.plotly_chart(
         fig,
@@ -81,15 +84,25 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
     )
 
 
-def _ink(fig: go.Figure) -> None:
-    """Write text in the page's strongest grey; Streamlit's own is too faint for small type."""
-    text = {"color": INK}
-    colorbar = {"tickfont": text, "title": {"font": text}}
+def _stamp(fig: go.Figure) -> None:
+    """Say in the lower right corner, below the axis titles, that the screen is simulated."""
     fig.update_layout(
-        font=text, legend={"font": text, "title": {"font": text}}, hoverlabel_font=text
+        title=_STAMP,
+        height=(fig.layout.height or _HEIGHT) + _STAMP_PIXELS,
+        margin_b=(fig.layout.margin.b or 0) + _STAMP_PIXELS,
     )
-    fig.update_xaxes(tickfont=text, title_font=text)
-    fig.update_yaxes(tickfont=text, title_font=text)
+
+
+def _ink(fig: go.Figure) -> None:
+    """Write text in the page's strongest grey and never tiny; Streamlit's own is fainter."""
+    text = {"color": INK}
+    small = text | {"size": SMALL}
+    colorbar = {"tickfont": small, "title": {"font": small}}
+    fig.update_layout(
+        font=text, legend={"font": small, "title": {"font": small}}, hoverlabel_font=text
+    )
+    fig.update_xaxes(tickfont=small, title_font=text)
+    fig.update_yaxes(tickfont=small, title_font=text)
     fig.update_annotations(font=text)
     fig.update_coloraxes(colorbar=colorbar)
     fig.update_traces(colorbar=colorbar, selector={"type": "heatmap"})

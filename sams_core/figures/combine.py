@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sams_core.analysis.combination_tables import NEGLIGIBLE, detectable
+from sams_core.analysis.combination_tables import detectable
 from sams_core.figures.effects import (
     QUIET,
     UNIT,
@@ -98,8 +98,8 @@ def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int =
     add_identity(fig, limits, "prediction = sum")
     beyond = detectable(shown)
     for name, chosen, colour, symbol in (
-        ("within uncertainty of the sum", ~beyond, QUIET, "circle"),
-        (f"beyond it, by {NEGLIGIBLE} or more", beyond, GREEN, "diamond"),
+        ("within uncertainty", ~beyond, QUIET, "circle"),
+        ("beyond", beyond, GREEN, "diamond"),
     ):
         part = shown[chosen]
         fig.add_scattergl(
@@ -117,7 +117,7 @@ def interaction_scatter(table: pd.DataFrame, *, n_labels: int = 8, height: int =
                 "90 % interval %{customdata[3]:+.3f} to %{customdata[4]:+.3f}<extra></extra>"
             ),
         )
-    name_strongest(fig, shown["additive"], shown["predicted"], limits, n_labels)
+    name_strongest(fig, shown["additive"], shown["predicted"], limits, n_labels, side=0.62 * height)
     return square(
         fig, limits, f"Sum of the singles ({UNIT})", f"Model's prediction ({UNIT})", height=height
     )

@@ -52,8 +52,8 @@ def effect_scatter(
     limits = common_limits(shown["data"], shown["model"])
     add_identity(fig, limits, "model = data")
     for name, chosen, colour, size in (
-        (f"not significant (FDR ≥ {alpha:.0%})", ~significant, QUIET, 6),
-        (f"significant in the data (FDR < {alpha:.0%})", significant, GREEN, 9),
+        (f"FDR ≥ {alpha:.0%}", ~significant, QUIET, 6),
+        (f"FDR < {alpha:.0%}", significant, GREEN, 9),
     ):
         part = shown[chosen]
         fig.add_scattergl(
@@ -66,11 +66,11 @@ def effect_scatter(
             hovertemplate=_HOVER,
             marker={"color": colour, "size": size},
         )
-    name_strongest(fig, shown["data"], shown["model"], limits, n_labels)
+    name_strongest(fig, shown["data"], shown["model"], limits, n_labels, side=0.62 * height)
     return square(fig, limits, f"{x_title} ({UNIT})", f"{y_title} ({UNIT})", height=height)
 
 
-def fit_scatter(table: pd.DataFrame, *, n_labels: int = 15, height: int = 520) -> go.Figure:
+def fit_scatter(table: pd.DataFrame, *, n_labels: int = 15, height: int = 500) -> go.Figure:
     """Correlation the model reaches against the ceiling, one point a condition.
 
     Parameters
@@ -119,6 +119,7 @@ def fit_scatter(table: pd.DataFrame, *, n_labels: int = 15, height: int = 520) -
         x_range=limits,
         y_range=limits,
         limit=n_labels,
+        size=(0.7 * height, 0.7 * height),
     )
     return square(
         fig,
@@ -199,9 +200,15 @@ def add_identity(fig: go.Figure, limits: tuple[float, float], name: str) -> None
 
 
 def name_strongest(
-    fig: go.Figure, x: pd.Series, y: pd.Series, limits: tuple[float, float], limit: int
+    fig: go.Figure,
+    x: pd.Series,
+    y: pd.Series,
+    limits: tuple[float, float],
+    limit: int,
+    *,
+    side: float,
 ) -> None:
-    """Name the genes that are farthest from zero on either axis."""
+    """Name the genes farthest from zero on either axis; ``side`` of the plot in pixels."""
     name_points(
         fig,
         x.to_numpy(),
@@ -211,6 +218,7 @@ def name_strongest(
         x_range=limits,
         y_range=limits,
         limit=limit,
+        size=(side, side),
     )
 
 

@@ -37,6 +37,8 @@ CATEGORIES = (
 )
 """Colours of cells and perturbations; beyond the first six, hover and legend tell them apart."""
 MAX_CATEGORIES = len(CATEGORIES)
+_COLORBAR = {"thickness": 12, "outlinewidth": 0, "len": 0.6, "y": 1, "yanchor": "top"}
+_FEW_STEPS = 8
 _PANELS = ("Basal: the cell without its perturbation", "Full: the cell as it is")
 
 
@@ -139,7 +141,7 @@ def cells_by_number(
             "colorscale": _CENTRED if centred else _NUMBERS,
             "cmin": float(low),
             "cmax": float(high),
-            "colorbar": {"title": title, "thickness": 14},
+            "colorbar": _COLORBAR | {"title": {"text": title, "font": {"size": 12}}},
         }
     )
     return _finish(fig, height)
@@ -170,15 +172,17 @@ def perturbation_map(
             color=shown[colour],
             colorscale=_NUMBERS,
             showscale=True,
-            colorbar={"title": _TITLES.get(colour, colour), "thickness": 14},
+            colorbar=_COLORBAR
+            | {"title": {"text": _TITLES.get(colour, colour), "font": {"size": 12}}}
+            | ({"dtick": 1} if shown[colour].max() <= _FEW_STEPS else {}),
         )
     else:
-        groups = shown[colour].astype(object).where(shown[colour].notna(), "not given")
-        names = list(groups.value_counts().index)
-        for shade, name in zip(itertools.cycle(CATEGORIES), names, strict=False):
+        groups = shown[colour].astype(object).where(shown[colour].notna(), "in no group")
+        shades = itertools.cycle(CATEGORIES)
+        for name in sorted(groups.unique(), key=lambda name: (name == "in no group", str(name))):
             part = shown[groups == name]
             fig.add_scatter(**_map_points(part, size[groups == name]), name=str(name))
-            fig.data[-1].marker.color = shade
+            fig.data[-1].marker.color = NEUTRAL if name == "in no group" else next(shades)
     x_range, y_range = _padded(shown["x"].to_numpy()), _padded(shown["y"].to_numpy())
     name_points(
         fig,

@@ -213,6 +213,29 @@ class TestLatentTables:
         assert order[:3] == ["B", "A", "C"]
         assert latent_tables.category_order(pd.Series(["x", "y", "y"]), masks, "lane") == ["y", "x"]
 
+    def test_splits_are_in_reading_order(self, cells: ad.AnnData) -> None:
+        cells.obs["split"] = ["test", "other", "val", "train", "test"]
+        assert latent_tables.splits(cells) == ["train", "val", "test", "other"]
+
+    def test_gene_sets_are_annotations(self, masks: ad.AnnData) -> None:
+        table = latent_tables.with_gene_sets(masks, {"mine": {"set": ["A", "C"]}})
+        assert table.obs["mine"].tolist() == ["set", None, "set", None]
+        assert "mine" not in masks.obs
+
+    def test_distances_leave_out_chance(self) -> None:
+        rng = np.random.default_rng(0)
+        labels = pd.Series(["control"] * 400 + ["A"] * 400 + ["B"] * 3)
+        basal = rng.normal(size=(len(labels), 10))
+        table = ad.AnnData(np.zeros((len(labels), 0)))
+        table.obsm["z_basal"] = basal
+        table.obsm["z"] = basal + 3 * (labels == "A").to_numpy()[:, None] * np.eye(1, 10)
+        found = latent_tables.distances(table, labels, "control", ["A", "B", "control"])
+        assert list(found) == ["A"]
+        assert found["A"][0] < 0.2
+        assert found["A"][1] == pytest.approx(3, abs=0.3)
+        assert "A 0." in latent_tables.describe_distances(found)
+        assert latent_tables.describe_distances({}) == ""
+
     def test_perturbation_table(self, masks: ad.AnnData) -> None:
         table = latent_tables.perturbation_table(masks)
         assert list(table["n_open"]) == [1, 2, 0, 0]

@@ -52,14 +52,14 @@ class TestEffectScatter:
     def test_every_gene_is_drawn_once_and_significant_ones_are_set_apart(self) -> None:
         table = gene_rows()
         fig = effects.effect_scatter(table)
-        quiet, significant = points(fig, "not significant"), points(fig, "significant")
+        quiet, significant = points(fig, "FDR ≥"), points(fig, "FDR <")
         assert {*quiet.text} | {*significant.text} == {*table.index}
         assert {*significant.text} == {*table.index[table["fdr"] < 0.05]}
         assert quiet.marker.color != significant.marker.color
         assert significant.name.endswith(f": {len(significant.x)}")
 
     def test_threshold_moves_genes_between_groups(self) -> None:
-        assert len(points(effects.effect_scatter(gene_rows(), alpha=0.9), "significant").x) == 30
+        assert len(points(effects.effect_scatter(gene_rows(), alpha=0.9), "FDR <").x) == 30
 
     def test_axes_are_equal_and_hold_the_identity_line(self) -> None:
         fig = effects.effect_scatter(gene_rows())
@@ -76,7 +76,7 @@ class TestEffectScatter:
         assert strongest[0] in {a.text for a in fig.layout.annotations}
 
     def test_hover_shows_errors_and_fdr(self) -> None:
-        trace = points(effects.effect_scatter(gene_rows()), "significant")
+        trace = points(effects.effect_scatter(gene_rows()), "FDR <")
         assert "FDR" in trace.hovertemplate
         assert trace.customdata.shape == (len(trace.x), 3)
 
@@ -84,7 +84,7 @@ class TestEffectScatter:
         table = gene_rows()
         table.loc["G3", ["data", "fdr"]] = np.nan
         fig = effects.effect_scatter(table)
-        assert "G3" not in {*points(fig, "not").text, *points(fig, "significant").text}
+        assert "G3" not in {*points(fig, "FDR ≥").text, *points(fig, "FDR <").text}
 
     @pytest.mark.parametrize("table", [gene_rows(0), gene_rows().assign(data=np.nan)])
     def test_nothing_measured_is_said(self, table: pd.DataFrame) -> None:

@@ -129,7 +129,7 @@ class TestPerturbationMap:
     def test_missing_groups_are_named(self) -> None:
         table = perturbations()
         table.loc["P0", "pathway"] = None
-        assert "not given" in {
+        assert "in no group" in {
             t.name for t in latents.perturbation_map(table, colour="pathway").data
         }
 

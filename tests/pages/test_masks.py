@@ -48,7 +48,7 @@ def test_unused_latents_can_be_shown(open_page: OpenPage) -> None:
 def test_silent_perturbations_can_give_their_room_to_the_others(open_page: OpenPage) -> None:
     app = open_page("masks")
     everyone = figure(app)
-    assert app.toggle(key="mask_silent").label == "Silent perturbations (2)"
+    assert app.toggle(key="mask_silent").label == "Silent rows (2)"
     app.toggle(key="mask_silent").set_value(False).run()
     fig = figure(app)
     assert [note["text"] for note in fig["layout"]["annotations"]] == [
