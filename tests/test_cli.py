@@ -141,8 +141,10 @@ def test_info_takes_several_control_labels(screen: Path) -> None:
     assert "70 cells" in shown
 
 
-def test_info_asks_for_the_column_by_its_flag(screen: Path) -> None:
-    assert "--perturbation-key" in refused(run("info", screen))
+def test_info_recognises_a_usual_column_and_asks_for_another(screen: Path, tmp_path: Path) -> None:
+    assert "'perturbation', recognised by its name" in run("info", screen).stdout
+    (no_key,) = (case for case in MALFORMED_SCREENS if case.name == "no-key")
+    assert "--perturbation-key" in refused(run("info", no_key.write(tmp_path)))
 
 
 @pytest.mark.parametrize("case", MALFORMED_SCREENS, ids=lambda case: case.name)
