@@ -29,6 +29,8 @@ def predict(cache_key: str, chosen: tuple[str, ...], _model: Any) -> pd.DataFram
 def combination() -> None:
     """Choose perturbations and show what is expected of them together."""
     links.tell("combine", names)
+    links.tell("combine_genes", SORTS)
+    links.tell("combine_cells", controls.CELLS)
     with st.container(horizontal=True):
         chosen = st.multiselect(
             "Perturbations to combine",

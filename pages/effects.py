@@ -18,6 +18,8 @@ VIEWS = ["One perturbation", "One gene", "All perturbations"]
 def one_perturbation() -> None:
     """Compare all genes of one condition."""
     links.tell("condition", conditions)
+    links.tell("cells", controls.CELLS)
+    links.tell("fdr", controls.FDR_WORDS)
     with st.container(horizontal=True):
         condition = controls.pick(
             "Perturbation",
@@ -99,6 +101,8 @@ def score_cards(fit: pd.Series, significant: str, among: str) -> None:
 def one_gene() -> None:
     """Look up which perturbations move one gene."""
     links.tell("gene", genes)
+    links.tell("gene_fdr", controls.FDR_WORDS)
+    links.tell_number("gene_top", 5, 60)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         gene = controls.pick(
             "Gene",

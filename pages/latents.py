@@ -41,6 +41,7 @@ def cell_maps() -> None:
     """Draw the cells on the basal and on the full map."""
     choices = {c.replace("_", " "): c for c in latent_tables.colour_choices(cells, masks)}
     links.tell("colour", choices)
+    links.tell("splits", latent_tables.splits(cells))
     notices = st.container()
     with st.container(horizontal=True):
         colour = controls.pick(
@@ -146,6 +147,7 @@ def perturbation_map() -> None:
     groups = {c.replace("_", " "): c for c in annotation_columns(masks)}
     choices = groups | MAP_NUMBERS
     links.tell("map_colour", choices)
+    links.tell_number("map_labels", 0, 100)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         colour = controls.pick(
             "Colour perturbations by",

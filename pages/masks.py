@@ -11,7 +11,7 @@ from sams_core.analysis import mask_tables
 from sams_core.analysis.ordering import Group, latent_order, order_groups
 from sams_core.explorer import GLOSSARY, Run
 from sams_core.explorer.gene_sets import gene_sets
-from sams_core.explorer.links import tell
+from sams_core.explorer.links import tell, tell_number
 from sams_core.figures.masks import SATURATION, VIEWS, MaskTables, View, mask_heatmap
 
 VIEW_OF = {view.label: key for key, view in VIEWS.items()}
@@ -40,6 +40,7 @@ def controls() -> tuple[str, float]:
     """Draw what the map and the tables share: grouping and threshold."""
     choices = mask_tables.grouping_choices(masks, gene_sets())
     tell("mask_group", choices)
+    tell_number("mask_threshold", 0.05, 0.95)
     left, right = st.columns(2, gap="medium")
     choice = left.selectbox(
         "Group perturbations by",

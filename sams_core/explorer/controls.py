@@ -13,6 +13,7 @@ from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.widgets import download_csv
 
 FDRS = (1, 5, 10, 20)
+FDR_WORDS = tuple(f"{percent}%" for percent in FDRS)
 CELLS = {"Automatic": "auto", "Held-out cells": "held-out", "All cells": "all"}
 
 

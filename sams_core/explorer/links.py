@@ -19,3 +19,21 @@ def tell(key: str, options: Collection[str]) -> None:
             f"The link asks for {names}, which this checkpoint does not have.",
             icon=":material/link_off:",
         )
+
+
+def tell_number(key: str, low: float, high: float) -> None:
+    """Say so when the address asks for something other than a number from ``low`` to ``high``."""
+    for value in st.query_params.get_all(key):
+        if value and not _between(value, low, high):
+            st.warning(
+                f"The link asks for “{value[:40]}” where a number from {low:g} to {high:g} is "
+                "needed; what is shown may differ.",
+                icon=":material/link_off:",
+            )
+
+
+def _between(text: str, low: float, high: float) -> bool:
+    try:
+        return low <= float(text) <= high
+    except ValueError:
+        return False

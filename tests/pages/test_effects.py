@@ -73,7 +73,7 @@ def test_bad_addresses_fall_back_with_a_notice(open_page: OpenPage, view: str) -
     app = open_page("effects", {"effects_view": view, **bad})
     assert not app.exception
     assert figures(app) == 1
-    assert len(app.warning) == (0 if view == VIEWS[2] else 1)
+    assert len(app.warning) == dict(zip(VIEWS, (3, 2, 0), strict=True))[view]
 
 
 def test_one_gene_lists_every_condition(open_page: OpenPage) -> None:

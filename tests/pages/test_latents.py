@@ -51,7 +51,7 @@ def test_bad_addresses_fall_back_with_a_notice(open_page: OpenPage) -> None:
     app = open_page("latents", {"colour": "NOPE", "highlight_perturbation": "NOPE", "splits": "x"})
     assert not app.exception
     assert app.selectbox(key="colour").value == "perturbation"
-    assert len(app.warning) == 2
+    assert len(app.warning) == 3
 
 
 @pytest.mark.parametrize("colour", ["pathway", "open latents", "cells measured"])

@@ -119,6 +119,13 @@ def test_an_unknown_choice_in_the_address_is_told(open_page: OpenPage, key: str)
     assert "Magic" in open_page("masks", {key: "Magic"}).warning[0].value
 
 
+@pytest.mark.parametrize(("value", "told"), [("abc", True), ("7", True), ("0.8", False)])
+def test_an_unusable_threshold_in_the_address_is_told(
+    open_page: OpenPage, value: str, told: bool
+) -> None:
+    assert bool(open_page("masks", {"mask_threshold": value}).warning) is told
+
+
 def test_truth_lies_beside_the_model_when_simulated(open_page: OpenPage) -> None:
     app = open_page("masks", {"run": "simulated"})
     fig = figure(app)
