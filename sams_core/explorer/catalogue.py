@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Entry:
         From its configuration; empty when that cannot be read.
     problem
         Why it cannot be shown, in one sentence; ``None`` when it can.
+    simulated, n_cells
+        Of the screen it was trained on.
     """
 
     name: str
@@ -39,21 +41,25 @@ class Entry:
     title: str
     digest: str
     problem: str | None
+    simulated: bool = False
+    n_cells: int = 0
 
 
 def roots() -> list[Path]:
-    """Folders that are searched for checkpoints: the embedded ones, then ``SAMS_CORE_RUNS``."""
-    found = [] if os.environ.get(NO_DEMO_VARIABLE) else [DEMO_FOLDER]
-    found += [
+    """Folders that are searched for checkpoints: ``SAMS_CORE_RUNS``, then the embedded ones."""
+    found = [
         Path(part).expanduser()
         for part in os.environ.get(RUNS_VARIABLE, "").split(os.pathsep)
         if part.strip()
     ]
-    return found
+    return found if os.environ.get(NO_DEMO_VARIABLE) else [*found, DEMO_FOLDER]
 
 
 def find(folders: Iterable[Path] | None = None) -> list[Entry]:
-    """List the checkpoints under ``folders``, those that can be shown first.
+    """List the checkpoints under ``folders``.
+
+    Those that can be shown come first, in the order of ``folders``; within a folder real screens
+    come before simulated ones, and large ones before small ones.
 
     Parameters
     ----------
@@ -63,14 +69,13 @@ def find(folders: Iterable[Path] | None = None) -> list[Entry]:
     entries: dict[str, Entry] = {}
     seen: set[Path] = set()
     searched = roots() if folders is None else folders
-    for run in (run for root in searched for run in _runs_in(root)):
-        resolved = run.resolve()
-        if resolved in seen:
-            continue
-        seen.add(resolved)
-        entry = _read_entry(resolved, _stamp(resolved))
-        name = _unique(entry.name, entries)
-        entries[name] = Entry(name, entry.folder, entry.title, entry.digest, entry.problem)
+    for root in searched:
+        runs = [run.resolve() for run in _runs_in(root)]
+        found = [_read_entry(run, _stamp(run)) for run in runs if run not in seen]
+        seen.update(runs)
+        for entry in sorted(found, key=lambda entry: (entry.simulated, -entry.n_cells)):
+            name = _unique(entry.name, entries)
+            entries[name] = replace(entry, name=name)
     return sorted(entries.values(), key=lambda entry: entry.problem is not None)
 
 
@@ -121,7 +126,15 @@ def _read_entry(folder: Path, stamp: tuple[int, ...]) -> Entry:
             f"The tables of {folder.name} are incomplete; run "
             f"`python -m sams_core prepare {folder}` again."
         )
-    return Entry(folder.name, folder, config.title, config.digest, problem)
+    return Entry(
+        folder.name,
+        folder,
+        config.title,
+        config.digest,
+        problem,
+        config.simulated,
+        config.data.n_cells,
+    )
 
 
 def _unique(name: str, taken: dict[str, Entry]) -> str:

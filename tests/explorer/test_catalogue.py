@@ -61,9 +61,17 @@ def test_broken_runs_come_last(run: Path) -> None:
 def test_roots_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(catalogue.RUNS_VARIABLE, os.pathsep.join(["", str(tmp_path), "~/x"]))
     monkeypatch.delenv(catalogue.NO_DEMO_VARIABLE, raising=False)
-    assert catalogue.roots() == [catalogue.DEMO_FOLDER, tmp_path, Path.home() / "x"]
+    assert catalogue.roots() == [tmp_path, Path.home() / "x", catalogue.DEMO_FOLDER]
     monkeypatch.setenv(catalogue.NO_DEMO_VARIABLE, "1")
     assert catalogue.roots() == [tmp_path, Path.home() / "x"]
+
+
+def test_real_and_large_screens_come_first() -> None:
+    entries = catalogue.find([catalogue.DEMO_FOLDER])
+    keys = [(entry.simulated, -entry.n_cells) for entry in entries]
+    assert keys == sorted(keys)
+    assert not entries[0].simulated
+    assert entries[-1].simulated
 
 
 BROKEN_CONFIGS: dict[str, Callable[[Path], object]] = {
