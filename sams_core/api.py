@@ -316,7 +316,7 @@ class SAMSVAE:
         checkpoint.load_state(model.module, state, folder / records.WEIGHTS)
         model.module.eval()
         model.split = checkpoint.read_split(folder, record)
-        model.history = checkpoint.read_history(folder)
+        model.history = records.read_history(folder)
         model.folder = folder
         if screen is not None:
             model.attach(screen)

@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -30,8 +29,6 @@ from sams_core.errors import CheckpointError
 from sams_core.record import (
     CONFIG,
     EXPLORER,
-    HISTORY,
-    HISTORY_COLUMNS,
     MANIFEST,
     SPLIT,
     SPLIT_NAMES,
@@ -123,31 +120,3 @@ def read_split(folder: Path, config: CheckpointConfig) -> np.ndarray:
             "the pair from one copy."
         )
     return np.asarray(SPLIT_NAMES, dtype=object)[codes.numpy()]
-
-
-def read_history(folder: Path) -> pd.DataFrame:
-    """The training curves of a checkpoint; empty where none were written.
-
-    Raises
-    ------
-    CheckpointError
-        When the file is not the CSV that training writes.
-    """
-    path = folder / HISTORY
-    if not path.exists():
-        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
-    try:
-        history = pd.read_csv(path, float_precision="round_trip")
-    except (ValueError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable CSV file: restore or delete it."
-        ) from error
-    if not set(HISTORY_COLUMNS) <= set(history.columns):
-        raise CheckpointError(
-            f"{path} should have the columns {', '.join(HISTORY_COLUMNS)}: restore or delete it."
-        )
-    if len(history) and not all(
-        map(pd.api.types.is_numeric_dtype, history.drop(columns="split").dtypes)
-    ):
-        raise CheckpointError(f"{path} holds text among its numbers: restore or delete it.")
-    return history

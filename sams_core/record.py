@@ -1,4 +1,4 @@
-"""``config.json``: what a checkpoint is a checkpoint of.
+"""``config.json`` and ``history.csv``: what a checkpoint is of, and how its training went.
 
 Nothing here needs torch, so that a catalogue of checkpoints opens at once.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sams_core.errors import CheckpointError
@@ -121,3 +122,31 @@ def read_config(folder: str | Path) -> CheckpointConfig:
 def write_config(folder: Path, config: CheckpointConfig) -> None:
     """Write ``config.json`` with its digest."""
     write_json(folder / CONFIG, {**config.model_dump(mode="json"), "digest": config.digest})
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """The training curves of a checkpoint; empty where none were written.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is not the CSV that training writes.
+    """
+    path = folder / HISTORY
+    if not path.exists():
+        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
+    try:
+        history = pd.read_csv(path, float_precision="round_trip")
+    except (ValueError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable CSV file: restore or delete it."
+        ) from error
+    if not set(HISTORY_COLUMNS) <= set(history.columns):
+        raise CheckpointError(
+            f"{path} should have the columns {', '.join(HISTORY_COLUMNS)}: restore or delete it."
+        )
+    if len(history) and not all(
+        map(pd.api.types.is_numeric_dtype, history.drop(columns="split").dtypes)
+    ):
+        raise CheckpointError(f"{path} holds text among its numbers: restore or delete it.")
+    return history

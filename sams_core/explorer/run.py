@@ -13,15 +13,20 @@ import streamlit as st
 
 from sams_core.errors import CheckpointError, SamsError
 from sams_core.explorer import catalogue
-from sams_core.record import EXPLORER, MANIFEST, read_config
+from sams_core.record import (
+    EXPLORER,
+    HISTORY,
+    MANIFEST,
+    WEIGHTS,
+    read_config,
+    read_history,
+)
 from sams_core.storage import read_json
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from sams_core.api import SAMSVAE
-
-HISTORY_COLUMNS = ("step", "split", "elbo", "share_open")
 
 
 @dataclass(frozen=True)
@@ -91,11 +96,11 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         """Training curves, one row a step and split; no rows when none were stored."""
-        return _or_stop(_read_history, str(self.folder), self.digest)
+        return _or_stop(_read_history, str(self.folder), _stamp(self.folder / HISTORY))
 
     def model(self) -> SAMSVAE:
         """Return the trained model itself, for what depends on the user's choice."""
-        return _or_stop(_load_model, str(self.folder), self.digest)
+        return _or_stop(_load_model, str(self.folder), _stamp(self.folder / WEIGHTS))
 
     def _table(self, file: str) -> AnnData:
         path = self.folder / "explorer" / file
@@ -166,26 +171,23 @@ def _read_json(path: str, sha256: str | None) -> Any:
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def _read_history(folder: str, digest: str) -> pd.DataFrame:
-    path = Path(folder) / "history.csv"
-    if not path.is_file():
-        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
-    try:
-        history = pd.read_csv(path)
-    except (OSError, ValueError):
-        history = pd.DataFrame()
-    if not set(HISTORY_COLUMNS) <= set(history.columns):
-        raise CheckpointError(
-            f"The history.csv of {path.parent.name} is damaged; copy the checkpoint again."
-        )
-    return history
+def _read_history(folder: str, stamp: int) -> pd.DataFrame:
+    return read_history(Path(folder))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _load_model(folder: str, digest: str) -> SAMSVAE:
+def _load_model(folder: str, stamp: int) -> SAMSVAE:
     from sams_core.api import SAMSVAE
 
     return SAMSVAE.load(folder)
+
+
+def _stamp(path: Path) -> int:
+    """When a file was last written, so that caches follow a run that trains on; 0 for none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _or_stop(read: Any, *arguments: Any) -> Any:

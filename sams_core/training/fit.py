@@ -17,10 +17,10 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from rich.console import Console
 from torch import Tensor
 
-from sams_core.checkpoint import read_history
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.models import Minibatch, SAMSVAEModule
+from sams_core.record import read_history
 from sams_core.tensors import unpack
 from sams_core.training.callbacks import Keeper, ProgressBar
 from sams_core.training.config import TrainingConfig

@@ -153,7 +153,7 @@ def test_missing_or_damaged_training_curves_are_told(one_run: Path, open_page: O
     assert "without training curves" in open_page("start").info[0].value
     (one_run / "history.csv").write_text("a,b\n1,2\n")
     st.cache_data.clear()
-    assert "history.csv of only is damaged" in open_page("start").error[0].value
+    assert "only/history.csv should have the columns" in open_page("start").error[0].value
 
 
 def test_broken_checkpoints_are_listed_beside_good_ones(
