@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from sams_core.analysis import metrics
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -226,9 +228,7 @@ def most_moved_gene(effects: AnnData, *, alpha: float = 0.05) -> str:
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation over the entries finite in both; NaN for fewer than three or without spread."""
     keep = np.isfinite(a) & np.isfinite(b)
-    if keep.sum() < 3 or np.ptp(a[keep]) == 0 or np.ptp(b[keep]) == 0:
-        return float("nan")
-    return float(np.corrcoef(a[keep], b[keep])[0, 1])
+    return metrics.pearson(a[keep], b[keep]) if keep.sum() >= 3 else float("nan")
 
 
 def _statistics(
