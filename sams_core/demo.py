@@ -77,6 +77,7 @@ DEMOS = (
         "Norman 2019: activation, alone and in pairs, in K562 cells (a subset)",
         _real("norman2019_k562.h5ad"),
         "Norman et al. 2019, Science (GEO GSE133344)",
+        training={"max_steps": 1000, "validation_every": 50},
     ),
     Demo(
         "simulated_pathways",
