@@ -16,6 +16,7 @@ from sams_core.analysis.effects import model_ate
 from sams_core.api import SAMSVAE
 from sams_core.demo import CHECKPOINTS, DEMOS, Demo
 from sams_core.record import EXPLORER, MANIFEST
+from tests.conftest import ROOT
 
 
 @pytest.fixture(params=DEMOS, ids=lambda demo: demo.name, scope="module")
@@ -111,3 +112,15 @@ def test_effects_are_the_models(folder: Path, model: SAMSVAE) -> None:
     deviation = (np.asarray(stored.X) - again.mean) / np.maximum(error, 1e-3)
     assert np.abs(deviation).max() < 6
     assert np.square(deviation).mean() < 2
+
+
+def test_the_readme_states_the_same_figures(metrics: dict[str, Any]) -> None:
+    scores = metrics["heldout_ate"]
+    figures = (
+        scores["pearson"],
+        scores["ceiling"],
+        scores["baselines"]["perturbed_mean"]["pearson"],
+    )
+    truth = f"{metrics['truth']['f1']:.2f}" if metrics["truth"] else "unknown"
+    row = " | ".join([*(f"{value:.2f}" for value in figures), truth])
+    assert f"| {metrics['n_perturbations']} | {row} |" in (ROOT / "README.md").read_text()
