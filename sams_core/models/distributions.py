@@ -45,29 +45,6 @@ def gamma_poisson_log_prob(counts: Tensor, log_mean: Tensor, log_concentration: 
     return constant + (counts * t - (counts + theta) * F.softplus(t)).sum(-1)
 
 
-def gamma_poisson_sample(
-    log_mean: Tensor, log_concentration: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
-    """Draw counts: a gamma-distributed rate, then a Poisson count.
-
-    Parameters
-    ----------
-    log_mean : (..., G) tensor
-        Log of the expected counts.
-    log_concentration : (G,) tensor
-        Log of the concentration.
-
-    Returns
-    -------
-    (..., G) tensor
-        Counts, in the dtype of ``log_mean``.
-    """
-    concentration = log_concentration.exp().expand_as(log_mean).contiguous()
-    gamma = torch._standard_gamma(concentration, generator=generator)
-    rate = gamma * (log_mean - log_concentration).exp()
-    return torch.poisson(rate, generator=generator)
-
-
 def normal_log_prob(x: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
     """Log-density of a Gaussian, elementwise."""
     scale = torch.as_tensor(scale, dtype=x.dtype, device=x.device)

@@ -63,7 +63,6 @@ class Keeper(pl.Callback):
             else [{str(k): v for k, v in row.items()} for row in history.to_dict("records")]
         )
         self.best = -math.inf
-        self.best_step = 0
         self.waited = 0
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
@@ -115,7 +114,7 @@ class Keeper(pl.Callback):
         config = pl_module.config
         competing = step >= config.mask_penalty_fraction * config.max_steps
         if not competing or score > self.best or math.isinf(score):
-            self.best, self.best_step = (score if competing else -math.inf), step
+            self.best = score if competing else -math.inf
             self.waited = 0
             if trainer.is_global_zero:
                 state = pl_module.module.state_dict()
@@ -135,12 +134,11 @@ class Keeper(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to choose as this one would have."""
-        return {"best": self.best, "best_step": self.best_step, "waited": self.waited}
+        return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an interrupted run."""
         self.best, self.waited = state_dict["best"], state_dict["waited"]
-        self.best_step = state_dict["best_step"]
 
 
 class ProgressBar(pl.Callback):

@@ -123,13 +123,17 @@ def test_stopped_after_the_last_step(
     pd.testing.assert_frame_equal(stopped.history, resumed.history)
 
 
+def stop_after_the_last_step(screen: Screen, folder: Path, patched: pytest.MonkeyPatch) -> None:
+    with patched.context() as patch:
+        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
+        with pytest.raises(InterruptedRunError):
+            make(screen).train(out=folder, progress=False, **SETTINGS)
+
+
 def test_resumes_without_its_curves_or_halfway_tables(
     screen: Screen, uninterrupted: SAMSVAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
-        with pytest.raises(InterruptedRunError):
-            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+    stop_after_the_last_step(screen, tmp_path / "run", monkeypatch)
     (tmp_path / "run" / "history.csv").unlink()
     (tmp_path / "run" / "explorer").mkdir()
     resumed = SAMSVAE.load(tmp_path / "run", screen).resume(progress=False)
@@ -141,10 +145,7 @@ def test_resumes_without_its_curves_or_halfway_tables(
 def test_a_damaged_state_is_one_sentence(
     damage: str, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
-        with pytest.raises(InterruptedRunError):
-            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+    stop_after_the_last_step(screen, tmp_path / "run", monkeypatch)
     state = tmp_path / "run" / "training" / "state.safetensors"
     whole = state.read_bytes()
     step = rb"\"step\": \"60\""
