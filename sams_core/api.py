@@ -21,7 +21,7 @@ from sams_core.data.screen import Screen
 from sams_core.data.splits import check_split, random_split
 from sams_core.errors import CheckpointError, ConfigError
 from sams_core.matching import require_same_names, require_training_screen
-from sams_core.models import ModelConfig, SAMSVAEModule, shift_moments
+from sams_core.models import SAMSVAEConfig, SAMSVAEModule, shift_moments
 from sams_core.record import CheckpointConfig, DataRecord
 from sams_core.settings import validated
 from sams_core.storage import new_folder, remove_folder, write_json
@@ -48,7 +48,7 @@ class SAMSVAE:
     title, citation
         What the app calls the checkpoint, and where its data come from.
     **hyperparameters
-        Fields of :class:`sams_core.models.ModelConfig`.
+        Fields of :class:`sams_core.models.SAMSVAEConfig`.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class SAMSVAE:
         When the split leaves fewer than two training cells.
     """
 
-    config: ModelConfig
+    config: SAMSVAEConfig
     screen: Screen | None = None
     split: np.ndarray
     folder: Path | None
@@ -75,7 +75,7 @@ class SAMSVAE:
         citation: str | None = None,
         **hyperparameters: Any,
     ) -> None:
-        config = validated(ModelConfig, hyperparameters)
+        config = validated(SAMSVAEConfig, hyperparameters)
         training = validated(TrainingConfig, {"seed": seed})
         if split is None and screen.split is None:
             split = random_split(screen, seed=seed)
@@ -112,7 +112,7 @@ class SAMSVAE:
 
     def _setup(self, record: CheckpointConfig) -> None:
         self.record = record
-        self.config = validated(ModelConfig, record.model)
+        self.config = validated(SAMSVAEConfig, record.model)
         self.module = self._new_module()
         self.folder = None
         self.history = pd.DataFrame()

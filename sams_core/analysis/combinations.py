@@ -16,7 +16,7 @@ from torch import Tensor
 from sams_core.analysis.effects import LibrarySize
 from sams_core.analysis.expected import ExpressionTable, tabulate
 from sams_core.errors import ConfigError
-from sams_core.models import SAMSVAEModule
+from sams_core.models import PerturbationVAE
 
 INTERVAL = (0.05, 0.95)
 """Posterior quantiles of the reported intervals."""
@@ -29,7 +29,7 @@ _LIBRARY_NODES = 5
 class TrainedModel(Protocol):
     """What a prediction reads of a trained model."""
 
-    module: SAMSVAEModule
+    module: PerturbationVAE
 
     @property
     def library_sizes(self) -> npt.NDArray[np.floating]:
@@ -120,7 +120,7 @@ def predict_combination(
 
 
 def _shifts(
-    module: SAMSVAEModule,
+    module: PerturbationVAE,
     columns: npt.NDArray[np.intp],
     doses: Sequence[float],
     library_size: LibrarySize,
@@ -136,16 +136,22 @@ def _shifts(
     generator = torch.Generator(device=device).manual_seed(seed)
     blocks = min(_BLOCKS, n_particles // 2)
     draws = n_particles // blocks
-    effect = module.sample_shift_parameters(blocks * draws, generator).effect[:, columns]
-    singles = torch.einsum("ptl,t->tpl", effect, torch.as_tensor(doses).to(effect))
-    shifts = torch.cat([singles, singles.sum(0, keepdim=True)])
+    dosages = torch.zeros(len(columns) + 1, module.n_perturbations, device=device, dtype=dtype)
+    for row, (column, dose) in enumerate(zip(columns, doses, strict=True)):
+        dosages[row, column] = dosages[-1, column] = dose
+    sample = module.sample_shift_parameters(blocks * draws, generator)
+    shifts = module.shift(dosages, sample).transpose(0, 1)  # (C, B * D, L)
     shifts = shifts.unflatten(1, (blocks, draws))[:, :, None]  # (C, B, 1, D, L)
 
     shape = (blocks, _STATES, 1, module.config.n_latent)
     half = torch.randn(shape, device=device, dtype=dtype, generator=generator)
     states = torch.cat([half, -half], dim=1)  # (B, 2S, 1, L)
-    control = module.log_proportions(states)  # (B, 2S, 1, G)
-    treated = [module.log_proportions(states + shift) for shift in shifts]
+    untreated = module.state(states, torch.zeros_like(states), torch.zeros_like(dosages[:1]))
+    control = module.log_proportions(untreated)  # (B, 2S, 1, G)
+    treated = [
+        module.log_proportions(module.state(*torch.broadcast_tensors(states, shift), dose))
+        for shift, dose in zip(shifts, dosages, strict=True)
+    ]
     expression = _expression_table(module, [control, *treated], library_size)
     baseline = expression(control)
     return torch.stack(
@@ -154,7 +160,7 @@ def _shifts(
 
 
 def _expression_table(
-    module: SAMSVAEModule, log_proportions: Sequence[Tensor], library_size: LibrarySize
+    module: PerturbationVAE, log_proportions: Sequence[Tensor], library_size: LibrarySize
 ) -> ExpressionTable:
     """Table that covers all the given log proportions, of which control's come first."""
     flat = [values.flatten(0, -2) for values in log_proportions]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sams_core.analysis.differential import COUNTS_PER_CELL
-from sams_core.models import SAMSVAEModule
+from sams_core.models import PerturbationVAE, ShiftSample
 
 LibrarySize = float | npt.ArrayLike
 """One library size for every simulated cell, or sizes to draw from with replacement."""
@@ -44,7 +44,7 @@ class ModelEffects:
 
 
 def model_ate(
-    module: SAMSVAEModule,
+    module: PerturbationVAE,
     dosages: npt.ArrayLike,
     *,
     library_size: LibrarySize,
@@ -89,11 +89,12 @@ def model_ate(
         while done < n_particles:
             particles = min(at_once, n_particles - done)
             rows = max(1, max_elements // (particles * n_genes))
-            draw = _draw_cells(module, particles, library_size, generator)
+            cells = draw_cells(module, particles, library_size, generator)
+            control = cells.expression(doses.new_zeros(1, doses.shape[1]), generator)
             for start in range(0, n_conditions, rows):
-                difference = draw.difference(doses[start : start + rows], generator)
-                total[start : start + rows] += difference.sum(1, dtype=torch.float64)
-                squares[start : start + rows] += difference.square_().sum(1, dtype=torch.float64)
+                difference = cells.expression(doses[start : start + rows], generator) - control
+                total[start : start + rows] += difference.sum(0, dtype=torch.float64)
+                squares[start : start + rows] += difference.square_().sum(0, dtype=torch.float64)
                 share = (done + particles * min(1.0, (start + rows) / n_conditions)) / n_particles
                 if progress is not None:
                     progress(share)
@@ -105,58 +106,81 @@ def model_ate(
 
 
 @dataclass(frozen=True)
-class _DrawnCells:
-    """P simulated cells under control and all that they share with their perturbed twins."""
+class DrawnCells:
+    """P posterior predictive cells and all that they share between conditions.
 
-    module: SAMSVAEModule
-    z_basal: Tensor  # (P, L)
-    effect: Tensor  # (P, T, L)
-    library: Tensor  # (P,)
-    gamma: Tensor  # (P, G)
-    control: Tensor  # (P, G)
+    Attributes
+    ----------
+    module
+        The model.
+    z_basal : (P, 1, L) tensor
+        Drawn from the prior.
+    sample
+        Draws of what each perturbation does.
+    library : (P, 1) tensor
+        Library sizes.
+    gamma : (P, 1, G) tensor
+        Gamma-distributed rates of mean concentration.
+    """
 
-    def difference(self, dosages: Tensor, generator: torch.Generator) -> Tensor:
-        """Log-normalised expression minus control's: (C, T) dosages to (C, P, G)."""
-        shift = torch.einsum("ct,ptl->cpl", dosages, self.effect)
-        z = self.z_basal + shift
-        counts = _counts(self.module, z, self.library, self.gamma, generator)
-        return _log_normalised(counts).sub_(self.control)
+    module: PerturbationVAE
+    z_basal: Tensor
+    sample: ShiftSample
+    library: Tensor
+    gamma: Tensor
+
+    def counts(self, dosages: Tensor, generator: torch.Generator) -> Tensor:
+        """Counts of each cell under each condition: (C, T) dosages to (P, C, G)."""
+        shift = self.module.shift(dosages, self.sample)  # (P, C, L)
+        basal = self.z_basal.expand(-1, len(dosages), -1)
+        state = self.module.state(basal, shift, dosages)
+        log_rate = self.module.log_expected_counts(state, self.library)
+        log_rate = log_rate - self.module.log_concentration
+        return torch.poisson(log_rate.exp_().mul_(self.gamma), generator=generator)
+
+    def expression(self, dosages: Tensor, generator: torch.Generator) -> Tensor:
+        """Log-normalised expression, in log2 units: (C, T) dosages to (P, C, G)."""
+        return log_normalised(self.counts(dosages, generator))
 
 
-def _draw_cells(
-    module: SAMSVAEModule,
-    particles: int,
+def draw_cells(
+    module: PerturbationVAE,
+    n_particles: int,
     library_size: LibrarySize,
     generator: torch.Generator,
-) -> _DrawnCells:
+) -> DrawnCells:
+    """Draw cells before anything is done to them.
+
+    Parameters
+    ----------
+    module
+        A trained model.
+    n_particles
+        Cells P.
+    library_size
+        Counts of a cell: one positive number, or sizes to resample.
+    generator
+        On the model's device.
+    """
     concentration = module.log_concentration.exp()
     device, dtype = concentration.device, concentration.dtype
-    shape = (particles, module.config.n_latent)
-    z_basal = torch.randn(shape, device=device, dtype=dtype, generator=generator)
-    effect = module.sample_shift_parameters(particles, generator).effect
+    z_basal = torch.randn(
+        (n_particles, 1, module.n_latent), device=device, dtype=dtype, generator=generator
+    )
+    sample = module.sample_shift_parameters(n_particles, generator)
     sizes = torch.as_tensor(np.atleast_1d(library_size), device=device, dtype=dtype)
-    index = torch.randint(len(sizes), (particles,), device=device, generator=generator)
-    library = sizes[index]
-    expanded = concentration.expand(particles, -1).contiguous()
+    index = torch.randint(len(sizes), (n_particles, 1), device=device, generator=generator)
+    expanded = concentration.expand(n_particles, 1, -1).contiguous()
     gamma = torch._standard_gamma(expanded, generator=generator)
-    control = _log_normalised(_counts(module, z_basal, library, gamma, generator))
-    return _DrawnCells(module, z_basal, effect, library, gamma, control)
+    return DrawnCells(module, z_basal, sample, sizes[index], gamma)
 
 
-def _counts(
-    module: SAMSVAEModule, z: Tensor, library: Tensor, gamma: Tensor, generator: torch.Generator
-) -> Tensor:
-    log_rate = module.log_expected_counts(z, library) - module.log_concentration
-    return torch.poisson(log_rate.exp_().mul_(gamma), generator=generator)
-
-
-def _log_normalised(counts: Tensor) -> Tensor:
+def log_normalised(counts: Tensor) -> Tensor:
+    """``log2(1e4 * x / sum(x) + 1)`` of (..., G) counts, computed in place."""
     total = counts.sum(-1, keepdim=True).clamp_min_(1)
     return counts.mul_(COUNTS_PER_CELL / total).add_(1).log2_()
 
 
-def _particles_at_once(module: SAMSVAEModule, n_particles: int, max_elements: int) -> int:
-    config = module.config
-    widest = max(config.n_latent, config.embedding_n_hidden, 1)
-    per_particle = max(module.n_perturbations * widest, module.n_genes)
+def _particles_at_once(module: PerturbationVAE, n_particles: int, max_elements: int) -> int:
+    per_particle = max(module.n_perturbations * module.particle_width, module.n_genes)
     return int(np.clip(max_elements // per_particle, 1, n_particles))

@@ -20,7 +20,7 @@ from sams_core.cli.terminal import (
 )
 from sams_core.data import ReaderOptions, Screen, read_screen, summarise
 from sams_core.errors import ConfigError
-from sams_core.models.config import ModelConfig
+from sams_core.models.config import SAMSVAEConfig
 from sams_core.settings import validated
 from sams_core.training.config import TrainingConfig
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sams_core.api import SAMSVAE
     from sams_core.training import Hardware
 
-MODEL = Table("model", "Model", ModelConfig)
+MODEL = Table("model", "Model", SAMSVAEConfig)
 TRAINING = Table("training", "Training", TrainingConfig)
 MAX_CONDITIONS = 10
 
@@ -85,7 +85,7 @@ def train(
     if config is not None:
         file = read_toml(config, (MODEL, TRAINING))
         model, training = {**file["model"], **model}, {**file["training"], **training}
-    model, training = _checked(ModelConfig, model), _checked(TrainingConfig, training)
+    model, training = _checked(SAMSVAEConfig, model), _checked(TrainingConfig, training)
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from sams_core.training import Hardware

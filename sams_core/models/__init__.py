@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from sams_core.models.base import DataStatistics, ElboTerms, PerturbationVAE, ShiftSample
 from sams_core.models.batch import Minibatch
-from sams_core.models.config import Inference, ModelConfig
+from sams_core.models.conditional_vae import ConditionalVAEModule
+from sams_core.models.config import (
+    ConditionalVAEConfig,
+    CPAVAEConfig,
+    Inference,
+    SAMSVAEConfig,
+    SVAEPlusConfig,
+    VAEConfig,
+)
+from sams_core.models.cpa_vae import CPAVAEModule
 from sams_core.models.moments import ShiftMoments, shift_moments
-from sams_core.models.sams_vae import DataStatistics, ElboTerms, SAMSVAEModule, ShiftSample
+from sams_core.models.sams_vae import SAMSVAEModule
+from sams_core.models.svae_plus import SVAEPlusModule
 
 __all__ = [
+    "CPAVAEConfig",
+    "CPAVAEModule",
+    "ConditionalVAEConfig",
+    "ConditionalVAEModule",
     "DataStatistics",
     "ElboTerms",
     "Inference",
     "Minibatch",
-    "ModelConfig",
+    "PerturbationVAE",
+    "SAMSVAEConfig",
     "SAMSVAEModule",
+    "SVAEPlusConfig",
+    "SVAEPlusModule",
     "ShiftMoments",
     "ShiftSample",
+    "VAEConfig",
     "shift_moments",
 ]

@@ -64,6 +64,12 @@ def bernoulli_log_prob(x: Tensor, probability: Tensor | float) -> Tensor:
     return x * p.log() + (1 - x) * torch.log1p(-p)
 
 
+def beta_log_prob(x: Tensor, a: float, b: float) -> Tensor:
+    """Log-density of a Beta distribution at x in (0, 1), elementwise."""
+    normaliser = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    return (a - 1) * x.log() + (b - 1) * torch.log1p(-x) + normaliser
+
+
 def bernoulli_kl(logits: Tensor, prior: float) -> Tensor:
     """KL divergence of ``Bernoulli(sigmoid(logits))`` from ``Bernoulli(prior)``, elementwise."""
     log_p, log_not_p = F.logsigmoid(logits), F.logsigmoid(-logits)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sams_core.models.sams_vae import SAMSVAEModule
+from sams_core.models.base import PerturbationVAE
 
 _DRAWS = 1024
 _MAX_ELEMENTS = 8_000_000
@@ -27,7 +27,7 @@ class ShiftMoments:
 
 
 @torch.no_grad()
-def shift_moments(module: SAMSVAEModule, *, n_draws: int = _DRAWS, seed: int = 0) -> ShiftMoments:
+def shift_moments(module: PerturbationVAE, *, n_draws: int = _DRAWS, seed: int = 0) -> ShiftMoments:
     """Moments of the latent shifts, over draws of M and exact over E given M.
 
     Parameters
@@ -41,10 +41,9 @@ def shift_moments(module: SAMSVAEModule, *, n_draws: int = _DRAWS, seed: int = 0
     """
     device = module.log_concentration.device
     generator = torch.Generator(device=device).manual_seed(seed)
-    config = module.config
-    widest = max(config.n_latent, config.embedding_n_hidden)
-    at_once = max(1, _MAX_ELEMENTS // (module.n_perturbations * widest))
-    sums = torch.zeros(4, *module.mask_logits.shape, dtype=torch.float64, device=device)
+    shape = (module.n_perturbations, module.n_latent)
+    at_once = max(1, _MAX_ELEMENTS // (module.n_perturbations * module.particle_width))
+    sums = torch.zeros(4, *shape, dtype=torch.float64, device=device)
     for start in range(0, n_draws, at_once):
         sample = module.sample_shift_parameters(min(at_once, n_draws - start), generator)
         mask = sample.mask.double()

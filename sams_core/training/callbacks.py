@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from sams_core.errors import TrainingError
-from sams_core.models import Minibatch
+from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.record import HISTORY, HISTORY_COLUMNS
 from sams_core.storage import replacing
 from sams_core.training.lightning_module import TrainingModule
@@ -92,7 +92,7 @@ class Keeper(pl.Callback):
         penalty = mask_penalty(config, step)
         common: dict[str, Any] = {
             "step": step,
-            "share_open": float((module.mask_probabilities() > 0.5).float().mean()),
+            "share_open": _share_open(module),
             "mask_penalty": penalty,
             "seconds": round(time.monotonic() - self.started, 2),
         }
@@ -112,7 +112,8 @@ class Keeper(pl.Callback):
         self, trainer: pl.Trainer, pl_module: TrainingModule, step: int, score: float
     ) -> None:
         config = pl_module.config
-        competing = step >= config.mask_penalty_fraction * config.max_steps
+        settled = config.mask_penalty_fraction * config.max_steps
+        competing = step >= settled or not pl_module.module.has_mask
         if not competing or score > self.best or math.isinf(score):
             self.best = score if competing else -math.inf
             self.waited = 0
@@ -199,12 +200,19 @@ class ProgressBar(pl.Callback):
 
 def _describe(pl_module: TrainingModule) -> str:
     latest = {name: float(value) for name, value in pl_module.latest.items()}
-    share = float((pl_module.module.mask_probabilities() > 0.5).float().mean())
+    share = _share_open(pl_module.module)
     return (
         f"ELBO {latest['elbo']:.1f}  log p(x|z) {latest['log_likelihood']:.1f}  "
         f"KL z {latest['kl_z_basal']:.2f}  KL mask {latest['kl_mask']:.3f}  "
-        f"KL E {latest['kl_embedding']:.3f}  open {share:.1%}"
+        f"KL E {latest['kl_embedding']:.3f}" + ("" if math.isnan(share) else f"  open {share:.1%}")
     )
+
+
+def _share_open(module: PerturbationVAE) -> float:
+    """Share of mask entries that are open; NaN without a mask."""
+    if not module.has_mask:
+        return math.nan
+    return float((module.mask_probabilities() > 0.5).float().mean())
 
 
 def diverged(step: int, learning_rate: float) -> TrainingError:

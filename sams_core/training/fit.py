@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
-from sams_core.models import Minibatch, SAMSVAEModule
+from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.record import read_history
 from sams_core.tensors import unpack
 from sams_core.training.callbacks import Keeper, ProgressBar
@@ -61,7 +61,7 @@ class _Batches(pl.LightningDataModule):
 
 
 def fit(
-    module: SAMSVAEModule,
+    module: PerturbationVAE,
     screen: Screen,
     split: np.ndarray,
     config: TrainingConfig,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sams_core.models import Minibatch, SAMSVAEModule
+from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.training.config import TrainingConfig
 
 
@@ -26,13 +26,13 @@ def mask_penalty(config: TrainingConfig, step: int) -> float:
     )
 
 
-def mask_kl_weights(module: SAMSVAEModule, penalty: float) -> Tensor:
+def mask_kl_weights(module: PerturbationVAE, penalty: float) -> Tensor:
     """Weight of each perturbation's mask term: ``max(1, penalty * training cells)``, (T,)."""
     return (penalty * module.cells_per_perturbation).clamp_min(1.0)
 
 
 def minibatch_objective(
-    module: SAMSVAEModule,
+    module: PerturbationVAE,
     batch: Minibatch,
     config: TrainingConfig,
     penalty: float,

@@ -9,7 +9,7 @@ from torch import Tensor
 from sams_core.data.screen import Screen
 from sams_core.errors import TrainingError
 from sams_core.models import DataStatistics
-from sams_core.models.sams_vae import N_QUANTILES
+from sams_core.models.base import N_QUANTILES
 
 CHUNK_CELLS = 65_536
 """Cells held in float64 at a time."""

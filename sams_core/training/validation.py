@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from sams_core.models import Minibatch, SAMSVAEModule
+from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.training.config import TrainingConfig
 from sams_core.training.objective import mask_kl_weights
 from sams_core.training.state import step_generator
@@ -16,7 +16,7 @@ VALIDATION_SEED = 104_729
 
 @torch.no_grad()
 def validation_terms(
-    module: SAMSVAEModule, batches: Sequence[Minibatch], config: TrainingConfig, penalty: float
+    module: PerturbationVAE, batches: Sequence[Minibatch], config: TrainingConfig, penalty: float
 ) -> dict[str, float]:
     """Mean terms of the ELBO over held-out cells, per cell in nats.
 

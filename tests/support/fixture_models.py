@@ -1,23 +1,38 @@
-"""Our SAMS-VAE carrying the weights of the independent implementation's fixtures."""
+"""Our models carrying the weights of the independent implementation's fixtures."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sams_core.models import Minibatch, ModelConfig, SAMSVAEModule, ShiftSample
+from sams_core.models import (
+    ConditionalVAEConfig,
+    ConditionalVAEModule,
+    CPAVAEConfig,
+    CPAVAEModule,
+    Minibatch,
+    PerturbationVAE,
+    SAMSVAEConfig,
+    SAMSVAEModule,
+    ShiftSample,
+    SVAEPlusConfig,
+    SVAEPlusModule,
+)
 
-SAMS_FIXTURES = ("sams_corr", "sams_mf_mfe", "sams_mf_deep")
+SAMS_FIXTURES = ("sams_corr", "sams_mf_mfe", "sams_mf_deep", "sams_bb_mf")
+FIXTURES = (*SAMS_FIXTURES, "cpa", "svae", "cvae")
 
 _RENAMED = {
     "model.decoder.log_concentration": "log_concentration",
     "model.decoder.normalized_mean_decoder.0": "decoder_head",
     "model.decoder.mlp": "decoder",
+    "model.action_prior_mean": "prior_shift",
     "guide.param_dict.q_mask_logits": "mask_logits",
     "guide.param_dict.q_E_loc": "embedding_loc",
     "guide.param_dict.q_E_log_scale": "embedding_log_scale",
@@ -27,6 +42,9 @@ _RENAMED = {
     "guide.z_basal_encoder.mlp": "basal_encoder",
     "guide.z_basal_encoder.mean_encoder": "basal_head.mean",
     "guide.z_basal_encoder.log_var_encoder": "basal_head.log_variance",
+    "guide.z_encoder.mlp": "basal_encoder",
+    "guide.z_encoder.mean_encoder": "basal_head.mean",
+    "guide.z_encoder.log_var_encoder": "basal_head.log_variance",
     "guide.normalization_module.": "",
 }
 
@@ -46,7 +64,7 @@ def our_name(theirs: str) -> str | None:
 class Fixture:
     """A model with the fixture's weights, and the fixture's arrays."""
 
-    module: SAMSVAEModule
+    module: PerturbationVAE
     arrays: dict[str, np.ndarray]
     batch: Minibatch
     dtype: torch.dtype
@@ -54,39 +72,35 @@ class Fixture:
     def tensor(self, key: str) -> Tensor:
         return torch.as_tensor(self.arrays[key]).to(self.dtype)
 
-    def sample(self) -> ShiftSample:
-        mask = self.tensor("sample/mask")
-        return ShiftSample(mask, self.tensor("sample/E"), *self.module.embedding_posterior(mask))
+    def sample(self, prefix: str = "sample") -> ShiftSample:
+        """The stored draws of the global variables."""
+        module = self.module
+        n_particles = len(next(v for k, v in self.arrays.items() if k.startswith(f"{prefix}/z")))
+        if isinstance(module, SVAEPlusModule):
+            mask = self.tensor(f"{prefix}/mask")
+            loc = module.prior_shift[None]
+            return ShiftSample(mask, loc.expand(mask.shape), loc, torch.zeros_like(loc))
+        if isinstance(module, ConditionalVAEModule):
+            return module.sample_shift_parameters(n_particles)
+        assert isinstance(module, SAMSVAEModule | CPAVAEModule)
+        embedding = self.tensor(f"{prefix}/E")
+        mask = self.tensor(f"{prefix}/mask") if module.has_mask else torch.ones_like(embedding)
+        return ShiftSample(mask, embedding, *module.embedding_posterior(mask))
+
+    def z_basal(self, shift: Tensor, prefix: str = "sample") -> Tensor:
+        """The stored basal states; SVAE+ stores them with their shift."""
+        if f"{prefix}/z_basal" in self.arrays:
+            return self.tensor(f"{prefix}/z_basal")
+        return self.tensor(f"{prefix}/z") - shift
 
 
 def load_fixture(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> Fixture:
     """Read ``NAME.json`` and ``NAME.npz`` into our own module."""
     settings = json.loads((folder / f"{name}.json").read_text())
-    model, guide = settings["model_kwargs"], settings["guide_kwargs"]
-    correlated_z = not guide["mean_field_encoder"]
-    correlated_e = "embedding_encoder_n_hidden" in guide
-    inference = {
-        (True, True): "correlated",
-        (True, False): "correlated_z",
-        (False, True): "correlated_e",
-        (False, False): "mean_field",
-    }[correlated_z, correlated_e]
-    config = ModelConfig.model_validate(
-        {
-            "n_latent": model["n_latent"],
-            "inference": inference,
-            "mask_prior": model["mask_prior_prob"],
-            "embedding_prior_scale": model["embedding_prior_scale"],
-            "n_hidden": model["decoder_n_hidden"],
-            "n_layers": model["decoder_n_layers"],
-            "embedding_n_hidden": guide.get("embedding_encoder_n_hidden", 1),
-            "embedding_n_layers": guide.get("embedding_encoder_n_layers", 1),
-            "mean_floor": 1e-4,
-        }
-    )
+    model = settings["model_kwargs"]
     with np.load(folder / f"{name}.npz") as file:
         arrays = {key: file[key] for key in file.files}
-    module = SAMSVAEModule(config, model["n_phenos"], model["n_treatments"])
+    module = _empty(settings, model["n_phenos"], model["n_treatments"])
     state = {
         ours: torch.as_tensor(value)
         for key, value in arrays.items()
@@ -101,3 +115,40 @@ def load_fixture(folder: Path, name: str, dtype: torch.dtype = torch.float32) ->
         *(torch.as_tensor(arrays[f"in/{key}"]).to(dtype) for key in ("X", "D", "library_size"))
     )
     return Fixture(module, arrays, batch, dtype)
+
+
+def _empty(settings: dict[str, Any], *sizes: int) -> PerturbationVAE:
+    """A model of the fixture's family, with the fixture's hyperparameters."""
+    model, guide = settings["model_kwargs"], settings["guide_kwargs"]
+    shared = {
+        "n_latent": model["n_latent"],
+        "n_hidden": model["decoder_n_hidden"],
+        "n_layers": model["decoder_n_layers"],
+        "mean_floor": 1e-4,
+    }
+    if settings["model"] == "ConditionalVAEModel":
+        return ConditionalVAEModule(ConditionalVAEConfig.model_validate(shared), *sizes)
+    if settings["model"] == "SVAEPlusModel":
+        shared["mask_prior_a"] = model["mask_beta_concentration_1"]
+        shared["mask_prior_b"] = model["mask_beta_concentration_2"]
+        return SVAEPlusModule(SVAEPlusConfig.model_validate(shared), *sizes)
+    shared["embedding_prior_scale"] = model["embedding_prior_scale"]
+    correlated_z = not guide["mean_field_encoder"]
+    if settings["model"] == "CPAVAEModel":
+        shared["inference"] = "correlated_z" if correlated_z else "mean_field"
+        return CPAVAEModule(CPAVAEConfig.model_validate(shared), *sizes)
+    shared["inference"] = {
+        (True, True): "correlated",
+        (True, False): "correlated_z",
+        (False, True): "correlated_e",
+        (False, False): "mean_field",
+    }[correlated_z, "embedding_encoder_n_hidden" in guide]
+    shared["embedding_n_hidden"] = guide.get("embedding_encoder_n_hidden", 1)
+    shared["embedding_n_layers"] = guide.get("embedding_encoder_n_layers", 1)
+    if settings["model"] == "SAMSVAEBetaBernoulliModel":
+        shared["learned_mask_prior"] = True
+        shared["mask_prior_a"] = model["mask_prior_alpha"]
+        shared["mask_prior_b"] = model["mask_prior_beta"]
+    else:
+        shared["mask_prior"] = model["mask_prior_prob"]
+    return SAMSVAEModule(SAMSVAEConfig.model_validate(shared), *sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sams_core.models import ModelConfig, SAMSVAEModule
+from sams_core.models import SAMSVAEConfig, SAMSVAEModule
 from sams_core.models.config import Inference
 
 
@@ -19,7 +19,7 @@ def small_module(
 ) -> SAMSVAEModule:
     """A model of a few genes whose guide has certain, uncertain and closed mask entries."""
     torch.manual_seed(seed)
-    config = ModelConfig.model_validate(
+    config = SAMSVAEConfig.model_validate(
         {"n_latent": n_latent, "inference": inference, "n_hidden": 8, "embedding_n_hidden": 6}
     )
     module = SAMSVAEModule(config, n_genes, n_perturbations, n_batches)

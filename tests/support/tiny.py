@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from sams_core.data import Screen, SimulationConfig, simulate_screen
-from sams_core.models import DataStatistics, Inference, Minibatch, ModelConfig, SAMSVAEModule
-from sams_core.models.sams_vae import N_QUANTILES
+from sams_core.models import DataStatistics, Inference, Minibatch, SAMSVAEConfig, SAMSVAEModule
+from sams_core.models.base import N_QUANTILES
 
 ALL_INFERENCE: tuple[Inference, ...] = ("correlated", "correlated_z", "correlated_e", "mean_field")
 
@@ -22,7 +22,7 @@ def tiny_module(
     **settings: float,
 ) -> SAMSVAEModule:
     """A float64 module with random weights."""
-    config = ModelConfig.model_validate(
+    config = SAMSVAEConfig.model_validate(
         {"n_latent": 3, "n_hidden": 6, "embedding_n_hidden": 5, "inference": inference, **settings}
     )
     torch.manual_seed(seed)

@@ -1,0 +1,337 @@
+"""What every model of the family shares: cells, decoder, likelihood, and the terms of the ELBO.
+
+A cell's latent state is ``z = z_basal + shift`` with ``z_basal ~ N(0, I)``; counts are gamma-Poisson
+with mean ``library_size * softmax(decoder(z))`` and one concentration per gene. The members differ
+in where the shift comes from and in what their guides read.
+
+Sizes: P particles, n cells, G genes, T perturbations, L latent dimensions, H hidden units.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from sams_core.models import distributions as dist
+from sams_core.models.batch import Minibatch
+from sams_core.models.config import VAEConfig
+from sams_core.models.networks import GaussianHead, ResidualMLP
+
+N_QUANTILES = 101
+
+
+@dataclass(frozen=True)
+class DataStatistics:
+    """What the model reads off the training cells before the first step.
+
+    Attributes
+    ----------
+    log_mean, log_scale : (G,) tensors
+        Mean and standard deviation of ``log(x + 1)``; a gene never seen has scale 1.
+    proportions : (G,) tensor
+        Share of each gene in all counts.
+    cells_per_perturbation : (T,) tensor
+        Training cells that carry each perturbation: the plate sizes of E and M.
+    n_training_cells : scalar tensor
+        Training cells in all.
+    library_size_quantiles : (101,) tensor
+        Percentiles 0 to 100 of the training cells' total counts.
+    """
+
+    log_mean: Tensor
+    log_scale: Tensor
+    proportions: Tensor
+    cells_per_perturbation: Tensor
+    n_training_cells: Tensor
+    library_size_quantiles: Tensor
+
+
+@dataclass(frozen=True)
+class ShiftSample:
+    """Draws of the mask and the embedding from the guide.
+
+    Attributes
+    ----------
+    mask, embedding : (P, T, L) tensors
+        Draws; the mask is 0 or 1 and carries the relaxed mask's gradient. A model without a mask
+        has ones.
+    embedding_loc, embedding_scale : (P or 1, T, L) tensors
+        The Gaussian that the embedding was drawn from; a scale of 0 is a point estimate.
+    """
+
+    mask: Tensor
+    embedding: Tensor
+    embedding_loc: Tensor
+    embedding_scale: Tensor
+
+    @property
+    def effect(self) -> Tensor:
+        """``E * M``, the latent shift of one unit of each perturbation: (P, T, L)."""
+        return self.mask * self.embedding
+
+
+@dataclass(frozen=True)
+class ElboTerms:
+    """Terms of the ELBO, each ``log p - log q`` or its negative KL divergence, in nats.
+
+    Attributes
+    ----------
+    log_likelihood : (P, n) tensor
+    z_basal : (P, n) or (1, n) tensor
+        Per cell, summed over latent dimensions.
+    mask, embedding : (P, T) or (1, T) tensors
+        Per perturbation, summed over latent dimensions, not weighted by any plate; zeros where a
+        model has no such variable. ``mask`` includes the prior of a learned mask probability.
+    """
+
+    log_likelihood: Tensor
+    z_basal: Tensor
+    mask: Tensor
+    embedding: Tensor
+
+
+class PerturbationVAE(nn.Module, ABC):
+    """A variational autoencoder of perturbed cells as a PyTorch module.
+
+    Parameters
+    ----------
+    config
+        Hyperparameters.
+    n_genes, n_perturbations
+        Sizes of the screen.
+    n_batches
+        Levels of the batch covariate; 0 or 1 for none.
+    n_state
+        Numbers that the decoder reads of a cell; the latent dimensions by default.
+    n_offset
+        Numbers that the encoder reads beside the counts.
+    """
+
+    has_mask: ClassVar[bool] = False
+    """Whether the model says which latent dimensions a perturbation shifts."""
+    has_shift: ClassVar[bool] = True
+    """Whether a perturbation is a shift of the latent state."""
+
+    config: VAEConfig
+    log_mean: Tensor
+    log_scale: Tensor
+    cells_per_perturbation: Tensor
+    n_training_cells: Tensor
+    library_size_quantiles: Tensor
+    mask_logits: nn.Parameter | None
+
+    def __init__(
+        self,
+        config: VAEConfig,
+        n_genes: int,
+        n_perturbations: int,
+        n_batches: int = 0,
+        *,
+        n_state: int | None = None,
+        n_offset: int = 0,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.n_genes, self.n_perturbations, self.n_batches = n_genes, n_perturbations, n_batches
+        self.n_offset = n_offset
+        H = config.n_hidden
+        self.decoder = ResidualMLP(n_state or config.n_latent, H, config.n_layers)
+        self.decoder_head = nn.Linear(H, n_genes)
+        self.log_concentration = nn.Parameter(torch.zeros(n_genes))
+        self.make_shift_parameters()
+        self.basal_encoder = ResidualMLP(n_genes + n_offset, H, config.n_layers)
+        self.basal_head = GaussianHead(H, config.n_latent)
+        if n_batches > 1:
+            self.decoder_batch = nn.Embedding.from_pretrained(torch.zeros(n_batches, H), False)
+            self.encoder_batch = nn.Embedding.from_pretrained(torch.zeros(n_batches, H), False)
+
+        self.register_buffer("log_mean", torch.zeros(n_genes))
+        self.register_buffer("log_scale", torch.ones(n_genes))
+        self.register_buffer("cells_per_perturbation", torch.ones(n_perturbations))
+        self.register_buffer("n_training_cells", torch.ones(()))
+        self.register_buffer("library_size_quantiles", torch.ones(N_QUANTILES))
+
+    def initialise(self, statistics: DataStatistics) -> None:
+        """Set what is read off the training cells before the first step.
+
+        The decoder's bias starts at the log of each gene's share of all counts, so that training
+        starts from the average cell instead of from equal genes.
+        """
+        with torch.no_grad():
+            for item in fields(statistics):
+                if item.name != "proportions":
+                    getattr(self, item.name).copy_(getattr(statistics, item.name))
+            self.decoder_head.bias.copy_(statistics.proportions.clamp_min(1e-7).log())
+
+    @abstractmethod
+    def make_shift_parameters(self) -> None:
+        """Make the parameters of the perturbations' shifts; ``mask_logits`` is None without."""
+
+    @abstractmethod
+    def sample_shift_parameters(
+        self, n_particles: int, generator: torch.Generator | None = None
+    ) -> ShiftSample:
+        """Draw what every perturbation does from the guide.
+
+        Parameters
+        ----------
+        n_particles
+            Monte Carlo particles P.
+        """
+
+    @abstractmethod
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+        """``log p - log q`` of the mask and of the embedding: two (P, T) or (1, T) tensors.
+
+        Parameters
+        ----------
+        sample
+            Draws of both.
+        exact
+            Whether in expectation, as negative KL divergences, instead of at the draws.
+        """
+
+    def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor | None:
+        """What the encoder reads beside the counts: (..., n, n_offset)."""
+        return None
+
+    @property
+    def n_latent(self) -> int:
+        """Latent dimensions L."""
+        return self.config.n_latent
+
+    @property
+    def particle_width(self) -> int:
+        """Largest number of values per perturbation that a draw of its shift needs."""
+        return self.n_latent
+
+    def shift(self, dosages: Tensor, sample: ShiftSample) -> Tensor:
+        """Latent shift of each cell, ``D (E * M)``: (n, T) dosages to (P, n, L)."""
+        return dosages @ sample.effect
+
+    def state(self, z_basal: Tensor, shift: Tensor, dosages: Tensor) -> Tensor:
+        """What the decoder reads: (..., n, L), (..., n, L) and (n, T) to (..., n, L)."""
+        return z_basal + shift
+
+    def encode(self, batch: Minibatch, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and scale of the guide of ``z_basal``.
+
+        Parameters
+        ----------
+        batch
+            n cells.
+        shift : (P, n, L) tensor
+            Latent shift of each cell; not read by every guide.
+
+        Returns
+        -------
+        two (P, n, L) tensors; (1, n, L) when z_basal does not depend on the shift.
+        """
+        standardised = (torch.log1p(batch.counts) - self.log_mean) / self.log_scale
+        encoder, G = self.basal_encoder, self.n_genes
+        pre = F.linear(standardised, encoder.first_weight(0, G), encoder.first.bias)[None]
+        offset = self.encoder_offset(batch, shift)
+        if offset is not None:
+            pre = pre + F.linear(offset, encoder.first_weight(G, G + self.n_offset))
+        if self.n_batches > 1:
+            pre = pre + self.encoder_batch(batch.batch_index)
+        return self.basal_head(encoder.after_first(pre))
+
+    def log_proportions(self, state: Tensor, batch_index: Tensor | None = None) -> Tensor:
+        """Log of each gene's expected share of a cell's counts, given its state: to (..., G).
+
+        With a batch covariate, ``batch_index`` (n,) picks the batch of each cell; left out, the
+        average batch is used.
+        """
+        pre = self.decoder.first(state)
+        if self.n_batches > 1:
+            offsets = self.decoder_batch.weight
+            pre = pre + (offsets.mean(0) if batch_index is None else offsets[batch_index])
+        return self.decoder_head(self.decoder.after_first(pre)).log_softmax(-1)
+
+    def log_expected_counts(
+        self, state: Tensor, library_size: Tensor, batch_index: Tensor | None = None
+    ) -> Tensor:
+        """Log of the gamma-Poisson's mean, (..., n, G).
+
+        Parameters
+        ----------
+        state
+            (..., n, L) as :meth:`state` gives it.
+        library_size
+            Total counts, of a shape that broadcasts to (..., n).
+        """
+        log_mu = self.log_proportions(state, batch_index) + library_size.log()[..., None]
+        if self.config.mean_floor > 0:
+            log_mu = torch.log(log_mu.exp() + self.config.mean_floor)
+        return log_mu
+
+    def log_likelihood(self, state: Tensor, batch: Minibatch) -> Tensor:
+        """``log p(x | z)`` of each cell: (P, n, L) to (P, n)."""
+        log_mu = self.log_expected_counts(state, batch.library_size, batch.batch_index)
+        return dist.gamma_poisson_log_prob(batch.counts, log_mu, self.log_concentration)
+
+    def elbo_terms(
+        self,
+        batch: Minibatch,
+        n_particles: int = 1,
+        *,
+        exact: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> ElboTerms:
+        """Draw from the guide and evaluate the ELBO's terms.
+
+        Parameters
+        ----------
+        batch
+            n cells.
+        n_particles
+            Monte Carlo particles P.
+        exact
+            Take each KL divergence in closed form given its parents, instead of at the draws
+            (the paper's way): the same expectation with less noise, and for the mask free of the
+            straight-through estimator's bias.
+        """
+        sample = self.sample_shift_parameters(n_particles, generator)
+        shift = self.shift(batch.dosages, sample)
+        loc, scale = self.encode(batch, shift)
+        z_basal = loc + scale * noise(shift.shape, loc, generator)
+        state = self.state(z_basal, shift, batch.dosages)
+        log_likelihood = self.log_likelihood(state, batch)
+        if exact:
+            z_term = -dist.normal_kl(loc, scale).sum(-1)
+        else:
+            z_term = self.z_basal_term(z_basal, loc, scale)
+        return ElboTerms(log_likelihood, z_term, *self.plated_terms(sample, exact=exact))
+
+    def z_basal_term(self, z_basal: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+        """``log p - log q`` of drawn basal states, summed over latents: to (P, n)."""
+        ratio = dist.normal_log_prob(z_basal, 0.0, 1.0) - dist.normal_log_prob(z_basal, loc, scale)
+        return ratio.sum(-1)
+
+    def plate_weights(self, dosages: Tensor) -> Tensor:
+        """Weight of each perturbation's E and M terms for each cell: (n, T).
+
+        ``1 / cells_per_perturbation`` where the cell carries the perturbation, else 0, so that the
+        mean minibatch ELBO is an unbiased estimate of the full one. A perturbation without
+        training cells weighs nothing.
+        """
+        cells = self.cells_per_perturbation
+        weight = torch.where(cells > 0, 1 / cells.clamp_min(1), torch.zeros_like(cells))
+        return (dosages != 0).to(weight.dtype) * weight
+
+    def mask_probabilities(self) -> Tensor:
+        """Inclusion probability of each mask entry under the guide: (T, L); 1 without a mask."""
+        if self.mask_logits is None:
+            return self.log_concentration.new_ones(self.n_perturbations, self.n_latent)
+        return torch.sigmoid(self.mask_logits)
+
+
+def noise(shape: torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard Gaussian draws with the dtype and the device of ``like``."""
+    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)

@@ -1,0 +1,63 @@
+"""Conditional VAE: decoder and encoder are told the dosages.
+
+``x ~ GammaPoisson(decoder([z, D]))`` with ``z ~ N(0, I)``: perturbations have no place in the latent
+space (Bereket & Karaletsos 2023, section 5).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sams_core.models.base import PerturbationVAE, ShiftSample
+from sams_core.models.batch import Minibatch
+from sams_core.models.config import ConditionalVAEConfig
+
+
+class ConditionalVAEModule(PerturbationVAE):
+    """The conditional VAE as a PyTorch module; parameters as :class:`PerturbationVAE`."""
+
+    has_shift = False
+    config: ConditionalVAEConfig
+
+    def __init__(
+        self, config: ConditionalVAEConfig, n_genes: int, n_perturbations: int, n_batches: int = 0
+    ) -> None:
+        super().__init__(
+            config,
+            n_genes,
+            n_perturbations,
+            n_batches,
+            n_state=config.n_latent + n_perturbations,
+            n_offset=n_perturbations,
+        )
+
+    def make_shift_parameters(self) -> None:
+        """There are none."""
+        self.mask_logits = None
+
+    def sample_shift_parameters(
+        self, n_particles: int, generator: torch.Generator | None = None
+    ) -> ShiftSample:
+        """Shifts of 0."""
+        shape = (n_particles, self.n_perturbations, self.n_latent)
+        zeros = self.log_concentration.new_zeros(()).expand(shape)
+        return ShiftSample(zeros, zeros, zeros[:1], zeros[:1])
+
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+        """Zeros."""
+        nothing = self.log_concentration.new_zeros(1, self.n_perturbations)
+        return nothing, nothing
+
+    def state(self, z_basal: Tensor, shift: Tensor, dosages: Tensor) -> Tensor:
+        """What the decoder reads, z and the dosages: (..., n, L) and (n, T) to (..., n, L + T)."""
+        told = dosages.to(z_basal).expand(*z_basal.shape[:-1], self.n_perturbations)
+        return torch.cat([z_basal, told], dim=-1)
+
+    def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor:
+        """The dosages."""
+        return batch.dosages
+
+    def mask_probabilities(self) -> Tensor:
+        """Zeros: no perturbation shifts any latent dimension."""
+        return self.log_concentration.new_zeros(self.n_perturbations, self.n_latent)
