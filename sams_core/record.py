@@ -35,7 +35,7 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 EXPLORER, MANIFEST = "explorer", "manifest.json"
-SPLIT_NAMES = ("train", "val", "test")
+SPLIT_NAMES = ("train", "val", "test", "unused")
 
 
 class DataRecord(BaseModel):

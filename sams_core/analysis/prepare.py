@@ -19,6 +19,7 @@ from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
 from sams_core.api import SAMSVAE, SOURCE
+from sams_core.data.annotations import UNUSED
 from sams_core.data.options import ReaderOptions
 from sams_core.data.reading import read_screen
 from sams_core.data.screen import Screen
@@ -127,14 +128,15 @@ def collect_metrics(
     known = None
     if truth is not None:
         known = {"f1": truth.f1, "precision": truth.precision, "recall": truth.recall}
-    by_split = elbo.reindex(record.SPLIT_NAMES)
+    by_split = elbo.reindex([name for name in record.SPLIT_NAMES if name != UNUSED])
     n_cells = by_split["n_cells"].fillna(0).astype(int)
+    n_unused = screen.n_cells - int(n_cells.sum())
     return {
         "n_cells": screen.n_cells,
         "n_genes": screen.n_genes,
         "n_perturbations": screen.n_perturbations,
         "n_conditions": effects.n_obs,
-        "splits": n_cells.to_dict(),
+        "splits": n_cells.to_dict() | ({UNUSED: n_unused} if n_unused else {}),
         "heldout_ate": heldout_scores(effects),
         "elbo": {
             name: value if np.isfinite(value) else None for name, value in by_split["elbo"].items()

@@ -11,7 +11,10 @@ import pandas as pd
 from sams_core.data.checks import plural, quoted
 from sams_core.errors import ScreenError
 
-SPLITS = ("train", "val", "test")
+UNUSED = "unused"
+"""Cells that neither train, validate nor test."""
+
+SPLITS = ("train", "val", "test", UNUSED)
 
 RESERVED = ("_index",)
 """Column names that AnnData keeps for itself."""
@@ -20,6 +23,7 @@ _SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "ood", "holdout", "held-out", "heldout"), "test"),
+    UNUSED: UNUSED,
 }
 
 
@@ -36,7 +40,7 @@ def read_batches(column: pd.Series) -> pd.Categorical:
 
 
 def read_split(column: pd.Series) -> tuple[pd.Categorical, list[str]]:
-    """Split of every cell as ``train``, ``val`` or ``test``, and notes on other spellings.
+    """Split of every cell, of :data:`SPLITS`, and notes on other spellings.
 
     Raises
     ------
@@ -49,8 +53,8 @@ def read_split(column: pd.Series) -> tuple[pd.Categorical, list[str]]:
     unknown = written[~folded.isin(list(_SPLIT_NAMES))].unique()
     if len(unknown):
         raise ScreenError(
-            f"Column '{column.name}' of obs has the split {quoted(unknown)}; use 'train', 'val' "
-            "and 'test'."
+            f"Column '{column.name}' of obs has the split {quoted(unknown)}; use 'train', 'val', "
+            "'test' and 'unused'."
         )
     split = folded.map(_SPLIT_NAMES)
     if not (split == "train").any():
@@ -60,7 +64,8 @@ def read_split(column: pd.Series) -> tuple[pd.Categorical, list[str]]:
         )
     renamed = written[written != split].unique()
     notes = [f"Split '{name}' read as '{split[written == name].iloc[0]}'." for name in renamed]
-    return pd.Categorical(split, categories=SPLITS), notes
+    categories = [name for name in SPLITS if name != UNUSED or (split == UNUSED).any()]
+    return pd.Categorical(split, categories=categories), notes
 
 
 def read_gene_names(var: pd.DataFrame, gene_symbols: str | None) -> tuple[pd.Index, list[str]]:
