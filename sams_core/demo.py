@@ -17,9 +17,10 @@ from typing import Annotated, Any
 import typer
 
 from sams_core.analysis.prepare import prepare
-from sams_core.api import SAMSVAE, SOURCE
+from sams_core.api import SAMSVAE
 from sams_core.data import Screen, SimulationConfig, read_screen, simulate_screen
 from sams_core.errors import SamsError
+from sams_core.perturbation_model import SOURCE
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "assets" / "checkpoints"

@@ -6,7 +6,7 @@ Nothing here needs torch, so that a catalogue of checkpoints opens at once.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -37,6 +37,9 @@ HISTORY_COLUMNS = (
 EXPLORER, MANIFEST = "explorer", "manifest.json"
 SPLIT_NAMES = ("train", "val", "test", "unused")
 
+Combinations = Literal["sum", "own"]
+"""Whether a combination's dosages are the sum of its parts', or it is a perturbation of its own."""
+
 
 class DataRecord(BaseModel):
     """The screen that a checkpoint was trained on."""
@@ -64,16 +67,22 @@ class CheckpointConfig(BaseModel):
     training: dict[str, Any]
     genes: list[str]
     perturbations: list[str]
+    combinations: Combinations = "sum"
     control: str
     batches: list[str] | None = None
     data: DataRecord
+    split: dict[str, Any] | None = None
     versions: dict[str, str]
     seed: int
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the record in canonical JSON."""
-        return json_digest(self.model_dump(mode="json"))
+        """SHA-256 over the record in canonical JSON; a field left at its default is left out."""
+        return json_digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """The record without the fields that were left at their default."""
+        return self.model_dump(mode="json", exclude_unset=True)
 
 
 def read_config(folder: str | Path) -> CheckpointConfig:
@@ -121,7 +130,7 @@ def read_config(folder: str | Path) -> CheckpointConfig:
 
 def write_config(folder: Path, config: CheckpointConfig) -> None:
     """Write ``config.json`` with its digest."""
-    write_json(folder / CONFIG, {**config.model_dump(mode="json"), "digest": config.digest})
+    write_json(folder / CONFIG, {**config.to_json(), "digest": config.digest})
 
 
 def read_history(folder: Path) -> pd.DataFrame:

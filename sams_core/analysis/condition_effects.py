@@ -10,22 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sams_core.analysis.baselines import baseline_effects
 from sams_core.analysis.differential import (
     DifferentialExpression,
     differential_expression,
     group_statistics,
 )
 from sams_core.analysis.effects import ModelEffects, model_ate
-from sams_core.analysis.metrics import EffectAgreement, baseline_effects, effect_agreement
-from sams_core.api import SAMSVAE
+from sams_core.analysis.metrics import EffectAgreement, effect_agreement
 from sams_core.data.screen import Screen
+from sams_core.perturbation_model import PerturbationModel
 
 MIN_TEST_CELLS = 2
 """Held-out cells that a condition needs to be scored."""
 
 
 def effects_table(
-    model: SAMSVAE,
+    model: PerturbationModel,
     screen: Screen,
     *,
     n_particles: int = 2500,
@@ -69,7 +70,7 @@ def effects_table(
     sizes = model.library_sizes
     effects = model_ate(
         model.module,
-        dosages,
+        dosages_of(model.encoded(screen), conditions),
         library_size=sizes,
         n_particles=n_particles,
         seed=seed,
@@ -113,6 +114,14 @@ def condition_dosages(screen: Screen) -> tuple[pd.Index, npt.NDArray[np.float32]
     ]
     order = rows[sorted(range(len(rows)), key=keys.__getitem__)]
     return pd.Index(names[order].astype(str)), dosages[order]
+
+
+def dosages_of(screen: Screen, conditions: pd.Index) -> npt.NDArray[np.float32]:
+    """Dose of each of the screen's perturbations in the given conditions: (C, T)."""
+    first = pd.Index(screen.conditions.astype(object)).drop_duplicates()
+    rows = np.flatnonzero(~pd.Series(screen.conditions).duplicated())
+    dosages: npt.NDArray[np.float32] = screen.dosages[rows[first.get_indexer(conditions)]].toarray()
+    return dosages
 
 
 def heldout_scores(effects: ad.AnnData) -> dict[str, Any]:

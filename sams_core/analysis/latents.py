@@ -11,13 +11,13 @@ import pandas as pd
 from scipy import sparse
 
 from sams_core.analysis.embedding import umap
-from sams_core.api import SAMSVAE
 from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
+from sams_core.perturbation_model import PerturbationModel
 
 
 def cells_table(
-    model: SAMSVAE,
+    model: PerturbationModel,
     screen: Screen,
     *,
     max_cells: int = 20_000,
@@ -49,7 +49,7 @@ def cells_table(
     chosen = stratified_subsample(np.asarray(screen.conditions.codes), max_cells, seed=seed)
     part = screen if len(chosen) == screen.n_cells else screen.subset(chosen)
     basal = model.get_latent_representation(part, kind="basal")
-    full = basal + part.dosages @ model.effects().to_numpy(np.float32)
+    full = basal + model.encoded(part).dosages @ model.effects().to_numpy(np.float32)
     report(0.1)
     table = ad.AnnData(
         sparse.csr_matrix(np.empty((part.n_cells, 0), np.float32)),

@@ -9,16 +9,17 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from sams_core.data.annotations import UNUSED
 from sams_core.data.minibatches import minibatch
 from sams_core.data.screen import Screen
-from sams_core.models import SAMSVAEModule
+from sams_core.models import PerturbationVAE
 
 TERMS = ("elbo", "log_likelihood", "kl_z_basal", "kl_mask", "kl_embedding")
 
 
 @torch.no_grad()
 def elbo_by_split(
-    module: SAMSVAEModule,
+    module: PerturbationVAE,
     screen: Screen,
     split: npt.NDArray[np.object_],
     *,
@@ -39,7 +40,7 @@ def elbo_by_split(
     screen
         n cells.
     split
-        (n,) name of each cell's split.
+        (n,) name of each cell's split; unused cells are left out.
     n_particles
         Posterior draws per minibatch of cells.
     batch_size
@@ -57,7 +58,8 @@ def elbo_by_split(
     device = module.log_concentration.device
     generator = torch.Generator(device=device).manual_seed(seed)
     rows, done = {}, 0
-    for name in pd.unique(np.asarray(split)):
+    used = np.asarray(split)[split != UNUSED]
+    for name in pd.unique(used):
         cells = np.flatnonzero(split == name)
         total = np.zeros(4)
         for start in range(0, len(cells), batch_size):
@@ -73,7 +75,7 @@ def elbo_by_split(
             total += np.array([float(value) for value in sums])
             done += len(batch)
             if progress is not None:
-                progress(done / screen.n_cells)
+                progress(done / len(used))
         per_cell = total / len(cells)
         rows[name] = (len(cells), per_cell[0] - per_cell[1:].sum(), *per_cell)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["n_cells", *TERMS])

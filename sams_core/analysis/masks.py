@@ -7,19 +7,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sams_core.analysis.condition_effects import dosages_of
 from sams_core.analysis.embedding import umap
 from sams_core.analysis.metrics import MaskMatch, match_masks
-from sams_core.api import SAMSVAE
 from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
 from sams_core.models import shift_moments
+from sams_core.perturbation_model import PerturbationModel
 
 OPEN = 0.5
 """Inclusion probability above which a mask entry counts as open."""
 
 
 def masks_table(
-    model: SAMSVAE, screen: Screen, effects: ad.AnnData | None = None, *, seed: int = 0
+    model: PerturbationModel, screen: Screen, effects: ad.AnnData | None = None, *, seed: int = 0
 ) -> ad.AnnData:
     """Perturbations by latent dimensions: inclusion probabilities, embeddings and effects.
 
@@ -38,8 +39,11 @@ def masks_table(
     -------
     ``X`` (T, L): inclusion probability. ``layers``: ``embedding_mean``, ``embedding_sd``,
     ``effect`` and ``effect_sd`` in basal standard deviations. ``obsm["X_umap"]``: a map of the
-    perturbations by their mean effect. ``uns["truth_mask"]`` where the truth is known.
+    perturbations by their mean effect. ``uns``: ``has_mask`` and ``has_shift`` of the model's
+    family (without a mask, ``X`` is 1 where every latent is shifted and 0 where none is), and
+    ``truth_mask`` where the truth is known.
     """
+    encoded = model.encoded(screen)
     probability = model.mask_probabilities()
     moments = shift_moments(model.module, seed=seed)
     is_open = probability.to_numpy() > OPEN
@@ -47,7 +51,7 @@ def masks_table(
     latents.index = pd.Index(probability.columns)
     table = ad.AnnData(
         probability.to_numpy(np.float32),
-        obs=_describe_perturbations(model, screen, effects),
+        obs=_describe_perturbations(model, encoded, effects),
         var=latents,
         layers={
             "embedding_mean": moments.embedding_mean.astype(np.float32),
@@ -58,21 +62,38 @@ def masks_table(
     )
     table.obsm["X_umap"] = umap(table.layers["effect"], seed=seed)
     table.uns["simulated"] = screen.simulated
-    truth = true_mask(screen)
+    table.uns["has_mask"], table.uns["has_shift"] = model.has_mask, model.has_shift
+    truth = true_mask(screen, model.perturbation_names) if model.has_mask else None
     if truth is not None:
         table.uns["truth_mask"] = truth
     return table
 
 
-def true_mask(screen: Screen) -> npt.NDArray[np.int8] | None:
-    """Known mask of a simulated screen, rows in the screen's order, or None."""
+def true_mask(screen: Screen, names: pd.Index | None = None) -> npt.NDArray[np.int8] | None:
+    """Known mask of a simulated screen, or None where it is not known.
+
+    Parameters
+    ----------
+    screen
+        The screen.
+    names
+        Perturbations or conditions, for the rows; by default the screen's perturbations. A
+        combination has the open latents of its perturbations.
+    """
     if screen.truth is None or not {"mask", "perturbations"} <= screen.truth.keys():
         return None
     rows = pd.Index(np.asarray(screen.truth["perturbations"]).astype(str))
     order = rows.get_indexer(screen.perturbation_names)
     if (order < 0).any():
         return None
-    return np.asarray(screen.truth["mask"])[order].astype(np.int8)
+    mask = np.asarray(screen.truth["mask"])[order].astype(np.int8)  # (T, K)
+    if names is None:
+        return mask
+    members = np.zeros((len(names), len(mask)), np.int8)
+    known = screen.perturbation_names.get_indexer(names)
+    members[known >= 0, known[known >= 0]] = 1
+    members[known < 0] = dosages_of(screen, names[known < 0]) != 0
+    return (members @ mask > 0).astype(np.int8)
 
 
 def match_truth(masks: ad.AnnData) -> MaskMatch | None:
@@ -108,7 +129,7 @@ def perturbation_annotations(screen: Screen) -> pd.DataFrame:
 
 
 def _describe_perturbations(
-    model: SAMSVAE, screen: Screen, effects: ad.AnnData | None
+    model: PerturbationModel, screen: Screen, effects: ad.AnnData | None
 ) -> pd.DataFrame:
     n_perturbations = screen.n_perturbations
     training = screen.dosages[np.flatnonzero(model.split == "train")]

@@ -18,7 +18,8 @@ from sams_core.analysis.condition_effects import effects_table, heldout_scores
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
-from sams_core.api import SAMSVAE, SOURCE
+from sams_core.api import load_model
+from sams_core.perturbation_model import SOURCE, PerturbationModel
 from sams_core.data.annotations import UNUSED
 from sams_core.data.options import ReaderOptions
 from sams_core.data.reading import read_screen
@@ -83,7 +84,7 @@ def prepare(
         return at
 
     at = report("Reading the screen")
-    model = SAMSVAE.load(folder)
+    model = load_model(folder)
     model.attach(_find_screen(model, folder, screen))
     assert model.screen is not None
     at(1.0)
@@ -97,7 +98,11 @@ def prepare(
         model, model.screen, max_cells=max_cells, seed=seed, progress=report("Cells")
     )
     elbo = elbo_by_split(
-        model.module, model.screen, model.split, seed=seed, progress=report("Likelihood")
+        model.module,
+        model.encoded(model.screen),
+        model.split,
+        seed=seed,
+        progress=report("Likelihood"),
     )
     at = report("Writing")
     metrics = collect_metrics(model.screen, effects, masks, elbo)
@@ -124,6 +129,7 @@ def collect_metrics(
     elbo
         By split, from :func:`sams_core.analysis.likelihood.elbo_by_split`.
     """
+    has_mask = bool(masks.uns["has_mask"])
     truth = match_truth(masks)
     known = None
     if truth is not None:
@@ -141,13 +147,15 @@ def collect_metrics(
         "elbo": {
             name: value if np.isfinite(value) else None for name, value in by_split["elbo"].items()
         },
-        "share_open": float((np.asarray(masks.X) > OPEN).mean()),
+        "share_open": float((np.asarray(masks.X) > OPEN).mean()) if has_mask else None,
         "n_latents_used": int(masks.var["used"].sum()),
         "truth": known,
     }
 
 
-def _find_screen(model: SAMSVAE, folder: Path, screen: Screen | str | Path | None) -> Screen:
+def _find_screen(
+    model: PerturbationModel, folder: Path, screen: Screen | str | Path | None
+) -> Screen:
     if isinstance(screen, Screen):
         return screen
     path = Path(screen) if screen is not None else _noted_path(folder)

@@ -94,7 +94,7 @@ class _Steps:
 
 
 def _report(run: Path) -> None:
-    from sams_core.api import STATE
+    from sams_core.perturbation_model import STATE
 
     metrics: dict[str, Any] = json.loads((run / "explorer" / "metrics.json").read_text())
     scores = metrics["heldout_ate"]
@@ -103,9 +103,10 @@ def _report(run: Path) -> None:
             f"\nEffects on held-out cells: Pearson {scores['pearson']:.2f} between model and data; "
             f"the data's own ceiling is {scores['ceiling']:.2f}."
         )
+    share = metrics["share_open"]
     say(
         f"Latent dimensions in use: {metrics['n_latents_used']}. "
-        f"Mask entries open: {metrics['share_open']:.1%}."
+        + ("" if share is None else f"Mask entries open: {share:.1%}.")
     )
     if (run / STATE.parent).exists():
         say("This run is not trained to its end: train --resume, then prepare again.")

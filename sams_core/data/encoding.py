@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from sams_core.data.screen import Screen
+from sams_core.errors import ConfigError
 
 
 def own_combinations(screen: Screen) -> Screen:
@@ -42,3 +43,33 @@ def own_combinations(screen: Screen) -> Screen:
     )
     names = [*screen.perturbation_names, *screen.conditions.categories[own]]
     return replace(screen, dosages=dosages, perturbation_names=pd.Index(names, dtype=object))
+
+
+def with_perturbations(screen: Screen, names: pd.Index) -> Screen:
+    """Give D a column for each of some perturbations, in their order, empty where none was measured.
+
+    Parameters
+    ----------
+    screen
+        The screen.
+    names
+        All of the screen's perturbations and maybe more.
+
+    Raises
+    ------
+    ConfigError
+        If the screen has a perturbation that is not among them.
+    """
+    columns = names.get_indexer(screen.perturbation_names)
+    if (columns < 0).any():
+        unknown = screen.perturbation_names[columns < 0][0]
+        raise ConfigError(
+            f"The screen has a perturbation {unknown!r} that the model was not trained with: leave "
+            "out its cells."
+        )
+    old = screen.dosages
+    dosages = sparse.csr_matrix(
+        (old.data, columns[old.indices], old.indptr), shape=(screen.n_cells, len(names))
+    )
+    dosages.sort_indices()
+    return replace(screen, dosages=dosages, perturbation_names=names)

@@ -26,7 +26,7 @@ from sams_core.storage import read_json
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from sams_core.api import SAMSVAE
+    from sams_core.perturbation_model import PerturbationModel
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Run:
         """Training curves, one row a step and split; no rows when none were stored."""
         return _or_stop(_read_history, str(self.folder), _stamp(self.folder / HISTORY))
 
-    def model(self) -> SAMSVAE:
+    def model(self) -> PerturbationModel:
         """Return the trained model itself, for what depends on the user's choice."""
         return _or_stop(_load_model, str(self.folder), _stamp(self.folder / WEIGHTS))
 
@@ -176,10 +176,10 @@ def _read_history(folder: str, stamp: int) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _load_model(folder: str, stamp: int) -> SAMSVAE:
-    from sams_core.api import SAMSVAE
+def _load_model(folder: str, stamp: int) -> PerturbationModel:
+    from sams_core.api import load_model
 
-    return SAMSVAE.load(folder)
+    return load_model(folder)
 
 
 def _stamp(path: Path) -> int:

@@ -111,7 +111,7 @@ def test_stopped_after_the_last_step(
     if stopping_early:
         settings |= {"max_steps": 400, "early_stopping": 1, "learning_rate": 0.05}
     with monkeypatch.context() as patch:
-        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
+        patch.setattr("sams_core.perturbation_model.remove_folder", keep_training_folder)
         with pytest.raises(InterruptedRunError):
             make(screen).train(out=tmp_path / "run", progress=False, **settings)
     stopped = SAMSVAE.load(tmp_path / "run", screen)
@@ -125,7 +125,7 @@ def test_stopped_after_the_last_step(
 
 def stop_after_the_last_step(screen: Screen, folder: Path, patched: pytest.MonkeyPatch) -> None:
     with patched.context() as patch:
-        patch.setattr("sams_core.api.remove_folder", keep_training_folder)
+        patch.setattr("sams_core.perturbation_model.remove_folder", keep_training_folder)
         with pytest.raises(InterruptedRunError):
             make(screen).train(out=folder, progress=False, **SETTINGS)
 
