@@ -149,7 +149,7 @@ def guide_targets(parts: Iterable[str]) -> dict[str, str]:
 def _folded(label: str) -> str:
     """Spelling without case, kind of dash, guide number, and a closing ``control``."""
     folded = re.sub(r"[\s_.-]+", "-", label.strip().casefold())
-    folded = re.sub(r"(?:-(?:sg|g|guide)?|(?:sg|g))\d+$", "", folded)
+    folded = re.sub(r"(?<=.)(?:-(?:sg|g|guide)?|(?:sg|g))\d+$", "", folded)
     return re.sub(r"-?(?:controls?|ctrls?)$", "", folded) or "control"
 
 

@@ -77,7 +77,8 @@ def test_usual_control_names(label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["NT5E", "STAT1", "WT1", "CTRL2A", "NTRK1", "CD4", "SAFB", "NEGR1"]
+    "label",
+    ["NT5E", "STAT1", "WT1", "CTRL2A", "NTRK1", "CD4", "SAFB", "NEGR1", "G1", "g12", "sg3"],
 )
 def test_genes_are_not_controls(label: str) -> None:
     assert not looks_like_control(label)
