@@ -1,0 +1,330 @@
+"""Evaluations side by side: the paper's table and its lines over fractions, for any runs.
+
+Pure tables; what reads the files is :mod:`sams_core.analysis.evaluation_files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from sams_core.analysis.evaluation_files import (
+    INFERENCE_NAMES,
+    read_evaluation,
+    read_runs,
+)
+from sams_core.analysis.paper_results import ORDER
+from sams_core.errors import ConfigError
+
+__all__ = [
+    "METRICS",
+    "PAPER_METRICS",
+    "PREDICTORS",
+    "by_setting",
+    "lines_table",
+    "paper_table",
+    "read_evaluation",
+    "read_runs",
+    "split_name",
+    "tidy",
+]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of an evaluation.
+
+    Attributes
+    ----------
+    title
+        Heading of its column.
+    digits
+        Decimals worth showing.
+    """
+
+    title: str
+    digits: int = 3
+
+
+METRICS: dict[str, Metric] = {
+    "iwelbo": Metric("test IWELBO", 2),
+    "mask_f1": Metric("mask F1"),
+    "pathway_accuracy": Metric("mask pathway accuracy"),
+    "pearson": Metric("ATE Pearson"),
+    "pearson_mean": Metric("ATE Pearson, mean counts"),
+    "mask_precision": Metric("mask precision"),
+    "mask_recall": Metric("mask recall"),
+    "mask_mcc": Metric("latent MCC"),
+    "mask_share_open": Metric("mask share open"),
+    "pathway_accuracy_forest": Metric("mask pathway accuracy, forest"),
+    "r2": Metric("R2"),
+    "rmse": Metric("RMSE"),
+    "pearson_change_top20": Metric("Pearson, top 20"),
+    "pearson_change_top1000": Metric("Pearson, top 1000"),
+    "rmse_top20": Metric("RMSE, top 20"),
+    "rmse_top1000": Metric("RMSE, top 1000"),
+    "e_distance": Metric("E-distance"),
+    "retrieval_rank": Metric("retrieval rank"),
+    "de_overlap": Metric("called genes, overlap"),
+    "de_direction": Metric("called genes, direction"),
+    "coverage_90": Metric("90% interval coverage"),
+    "share_p_below_0.05": Metric("share p < .05"),
+    "seconds": Metric("training seconds", 0),
+}
+"""What a column can hold; others that a file holds are shown under their own name."""
+
+PAPER_METRICS = ("iwelbo", "mask_f1", "pathway_accuracy", "pearson", "pearson_mean")
+"""The paper's columns, and mask F1 where the truth is known."""
+
+PREDICTORS = {
+    "no_change": "no change",
+    "perturbed_mean": "perturbed mean",
+    "matching_mean": "matching mean",
+    "additive": "additive",
+    "ridge_bilinear": "ridge bilinear",
+    "majority_class": "majority class",
+    "permutation": "permuted pathways",
+    "data_effects": "pathways from the data's effects",
+    "technical_duplicate": "technical duplicate",
+}
+"""Names of the baselines and the ceiling, in the order in which they are shown."""
+
+_SPLIT_KINDS = {
+    "random": "random cells",
+    "ood_combinations": "held-out combinations",
+    "data_efficiency": "data efficiency",
+}
+_USUAL = {"test": 0.2, "val": 0.2, "holdout": 0.5}
+_ROW = ["rank", "model", "inference", "kind"]
+WHOLE = "run"
+"""Scope of figures that are of a run rather than of some of its conditions, such as mask F1."""
+_IWELBO_SCOPES = {"test": "all", "test_seen": "seen", "test_unseen": "unseen"}
+
+
+def split_name(recipe: Mapping[str, Any] | None, *, fraction: bool = True) -> str:
+    """Name a split in a few words: its kind, its fraction and what departs from the usual.
+
+    Parameters
+    ----------
+    recipe
+        Fields of the split's recipe; None for a split that came with the screen.
+    fraction
+        Whether to name the fraction.
+    """
+    if recipe is None:
+        return "the screen's own split"
+    kind = recipe.get("kind", "random")
+    parts = [_SPLIT_KINDS.get(kind, kind)]
+    if fraction and kind != "random":
+        parts.append(f"fraction {recipe.get('fraction', 1.0):g}")
+    for name, usual in _USUAL.items():
+        value = recipe.get(name, usual)
+        if value != usual and (name != "holdout" or kind == "ood_combinations"):
+            parts.append(f"{name} {value:g}")
+    return ", ".join(parts)
+
+
+def tidy(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a number.
+
+    Returns
+    -------
+    DataFrame
+        ``run``, ``model``, ``family``, ``inference``, ``seed``, ``title``, ``fingerprint``,
+        ``simulated``, ``split`` (its name), ``setting`` (its name without the fraction),
+        ``fraction`` (NaN for a random split), ``split_seed``, ``predictor``, ``kind``, ``scope``
+        (:data:`WHOLE` for figures that have none), ``metric``, ``value`` (NaN where undefined) and
+        ``n_conditions``.
+    """
+    rows = []
+    for evaluation in evaluations:
+        recipe = evaluation["split"]
+        random = recipe is None or recipe.get("kind", "random") == "random"
+        shared = {
+            name: evaluation[name]
+            for name in (
+                "run", "model", "family", "inference", "seed", "title", "fingerprint", "simulated",
+            )
+        } | {
+            "split": split_name(recipe),
+            "setting": split_name(recipe, fraction=False),
+            "fraction": None if random else float(recipe.get("fraction", 1.0)),
+            "split_seed": None if recipe is None else recipe.get("seed", 0),
+        }  # fmt: skip
+        rows += [shared | row for row in _numbers(evaluation)]
+    columns = [
+        "run", "model", "family", "inference", "seed", "title", "fingerprint", "simulated",
+        "split", "setting", "fraction", "split_seed", "predictor", "kind", "scope", "metric",
+        "value", "n_conditions",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns).astype({"value": float, "fraction": float})
+
+
+def _numbers(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [dict(score) for score in evaluation["scores"]]
+
+    def add(metric: str, value: float | None, scope: str = WHOLE, predictor: str = "model") -> None:
+        kind = "model" if predictor == "model" else "baseline"
+        rows.append(
+            {"predictor": predictor, "kind": kind, "scope": scope, "metric": metric, "value": value}
+        )
+
+    for name, scope in _IWELBO_SCOPES.items():
+        add("iwelbo", evaluation["iwelbo"].get(name), scope)
+    for name, value in (evaluation["mask"] or {}).items():
+        add(f"mask_{name}", value)
+    for name, value in (evaluation["predictive_check"] or {}).items():
+        if name != "n":
+            add(name, value)
+    pathways = evaluation["pathways"]
+    if pathways:
+        add("pathway_accuracy", pathways["accuracy_logistic"]["mean"])
+        add("pathway_accuracy_forest", pathways["accuracy_forest"]["mean"])
+        add("pathway_accuracy", pathways["majority"], predictor="majority_class")
+        add("pathway_accuracy", pathways["permutation"]["mean"], predictor="permutation")
+        if pathways.get("ate"):
+            add("pathway_accuracy", pathways["ate"]["mean"], predictor="data_effects")
+    add("seconds", evaluation["seconds"].get("train"))
+    return rows
+
+
+def by_setting(
+    evaluations: Iterable[Mapping[str, Any]],
+) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """Group evaluations whose figures can stand in one table: the same screen, split alike.
+
+    Returns
+    -------
+    dict
+        By title of the screen and name of the split; screens that share a title are numbered.
+    """
+    titles: dict[str, dict[str, str]] = {}
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for evaluation in evaluations:
+        same = titles.setdefault(evaluation["title"], {})
+        number = len(same) + 1
+        title = evaluation["title"] + (f" ({number})" if number > 1 else "")
+        title = same.setdefault(evaluation["fingerprint"], title)
+        groups.setdefault((title, split_name(evaluation["split"])), []).append(evaluation)
+    return groups
+
+
+def paper_table(
+    evaluations: Sequence[Mapping[str, Any]],
+    *,
+    scope: str = "all",
+    metrics: Sequence[str] = PAPER_METRICS,
+) -> pd.DataFrame:
+    """The paper's table for one screen and split: model and inference, baselines, ceiling.
+
+    Parameters
+    ----------
+    evaluations
+        Of one screen, split alike (:func:`by_setting`); runs that differ in nothing but their
+        seed and the seed of their split are averaged.
+    scope
+        Conditions that the scores are over, such as ``"all"``, ``"seen"`` or ``"unseen"``.
+    metrics
+        Columns. Figures that have no scope, such as mask F1, stand in every scope's table.
+
+    Returns
+    -------
+    DataFrame
+        Rows in the order of the paper's table, then baselines, then the ceiling: ``model``,
+        ``inference``, ``kind``, ``n`` (runs; for baselines and the ceiling distinct splits), and
+        for each metric its mean under the metric's name and ``METRIC_sd`` (NaN for one run).
+        Metrics that no row has are left out.
+
+    Raises
+    ------
+    ConfigError
+        When the evaluations are not of one screen and split.
+    """
+    if len(by_setting(evaluations)) != 1:
+        raise ConfigError(
+            "One table is for one screen and split: make one for each group of by_setting."
+        )
+    table = tidy(evaluations)
+    table = table[table["metric"].isin(metrics) & table["scope"].isin((scope, WHOLE))]
+    rows = [
+        _row(key, part.set_index("metric"), [m for m in metrics if m in set(table["metric"])])
+        for key, part in _over_seeds(table, "metric").groupby(_ROW, sort=True)
+    ]
+    columns = ["model", "inference", "kind", "n"]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def lines_table(
+    evaluations: Sequence[Mapping[str, Any]], metric: str, *, scope: str = "all"
+) -> pd.DataFrame:
+    """A metric over the fraction of the combinations that train, by model.
+
+    Parameters
+    ----------
+    evaluations
+        Of one screen; those of random splits have no fraction and are left out. Test cells of
+        ``"all"`` differ between fractions; the held-out combinations (``"unseen"``) do not.
+    metric, scope
+        As in :func:`tidy`.
+
+    Returns
+    -------
+    DataFrame
+        ``setting`` (the split without its fraction), ``model``, ``inference``, ``kind``,
+        ``fraction``, ``mean``, ``sd`` (NaN for one run) and ``n``; rows in the order of the
+        paper's table, then baselines, then the ceiling.
+
+    Raises
+    ------
+    ConfigError
+        When the evaluations are of several screens.
+    """
+    table = tidy(evaluations)
+    if len(set(table["fingerprint"])) > 1:
+        raise ConfigError("One line plot is for one screen: leave out the runs of the others.")
+    chosen = (table["metric"] == metric) & table["scope"].isin((scope, WHOLE))
+    table = table[chosen & table["fraction"].notna()]
+    lines = _over_seeds(table, "setting", "fraction").sort_values(["setting", *_ROW, "fraction"])
+    columns = ["setting", "model", "inference", "kind", "fraction", "mean", "sd", "n"]
+    return lines[columns].reset_index(drop=True)
+
+
+def _over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """Mean, sd and number of a row's figures over seeds, or over splits for what has no seed."""
+    is_model = table["kind"] == "model"
+    ranks = {key: rank for rank, key in enumerate([*ORDER, "other", *PREDICTORS, "unknown"])}
+    keys = [
+        ((family, inference) if (family, inference) in ranks else "other")
+        if kind == "model"
+        else (predictor if predictor in ranks else "unknown")
+        for family, inference, kind, predictor in zip(
+            table["family"], table["inference"], table["kind"], table["predictor"], strict=True
+        )
+    ]
+    named = table.assign(
+        rank=[ranks[key] for key in keys],
+        model=table["model"].where(is_model, table["predictor"].replace(PREDICTORS)),
+        inference=table["inference"].map(_inference_name).where(is_model, ""),
+        seed=table["seed"].where(is_model, -1),
+        split_seed=table["split_seed"].fillna(-1),
+    ).dropna(subset="value")
+    runs = named.groupby([*_ROW, *by, "seed", "split_seed"])["value"].mean()
+    summary = runs.groupby([*_ROW, *by]).agg(mean="mean", sd="std", n="count")
+    return summary.reset_index()
+
+
+def _inference_name(inference: str | None) -> str:
+    return INFERENCE_NAMES.get(inference, str(inference))
+
+
+def _row(key: Any, part: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
+    row = dict(zip(_ROW, key, strict=True)) | {"n": int(part["n"].max())}
+    del row["rank"]
+    for metric in metrics:
+        known = metric in part.index
+        row[metric] = part.loc[metric, "mean"] if known else float("nan")
+        row[f"{metric}_sd"] = part.loc[metric, "sd"] if known else float("nan")
+    return row
