@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sams_core.data.encoding import own_combinations
+from sams_core.data.gaussian_simulation import GaussianSimulationConfig, simulate_gaussian_screen
 from sams_core.data.gene_sets import read_gmt
 from sams_core.data.options import ReaderOptions
 from sams_core.data.reading import read_screen
@@ -12,6 +13,7 @@ from sams_core.data.splits import SplitConfig, make_split, random_split
 from sams_core.data.summary import ScreenSummary, summarise
 
 __all__ = [
+    "GaussianSimulationConfig",
     "ReaderOptions",
     "Screen",
     "ScreenSummary",
@@ -22,6 +24,7 @@ __all__ = [
     "random_split",
     "read_gmt",
     "read_screen",
+    "simulate_gaussian_screen",
     "simulate_screen",
     "summarise",
 ]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-from pydantic import ValidationError
+import json
+from pathlib import Path
 
-from sams_core.data import Screen, SimulationConfig, simulate_screen
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from pydantic import ValidationError
+from scipy.special import softmax
+
+from sams_core.data import Screen, SimulationConfig, read_screen, simulate_screen
+from sams_core.data.simulation import LIBRARY_SD
+from sams_core.demo import CHECKPOINTS, SIMULATION
+from sams_core.errors import ConfigError
+from sams_core.settings import validated
 
 SMALL = SimulationConfig(
     n_perturbations=12,
@@ -115,6 +125,104 @@ def test_log_fold_changes_follow_the_truth_and_doubles_add() -> None:
         expected = (total @ truth["loadings"])[well_seen]
         if expected.std() > 0.1:
             assert np.corrcoef(latent_change(name), expected)[0, 1] > 0.9, name
+
+
+def test_mean_counts_are_those_of_the_true_latent_states() -> None:
+    """Each gene's total in each condition, standardised by the closed-form moments given z."""
+    adata = simulate_screen(smaller(cells_per_perturbation=300))
+    truth = adata.uns["truth"]
+    proportions = softmax(truth["log_base"] + adata.obsm["z_truth"] @ truth["loadings"], axis=1)
+    mean = 4000 * proportions
+    variance = mean + mean**2 * (np.exp(LIBRARY_SD**2) * (1 + 1 / truth["concentration"]) - 1)
+    cells = pd.get_dummies(adata.obs["perturbation"], dtype=float).to_numpy().T
+    error = cells @ (adata.X.toarray() - mean) / np.sqrt(cells @ variance)
+    assert np.abs(error.mean()) < 0.15
+    assert error.std() == pytest.approx(1, abs=0.1)
+    assert np.abs(error).max() < 5.5
+
+
+INTERACTING = smaller(n_doubles=8, n_interactions=3, n_pathways=0, depth=20000)
+
+
+def latent_shifts(adata: AnnData) -> pd.DataFrame:
+    """What was added to the basal states of every condition, the same for all its cells."""
+    shift = pd.DataFrame(adata.obsm["z_truth"] - adata.obsm["z_basal_truth"])
+    groups = shift.groupby(adata.obs["perturbation"].astype(str).to_numpy())
+    assert (groups.std().to_numpy() < 1e-5).all()
+    return groups.mean()
+
+
+def test_shifts_are_additive_but_where_an_interaction_is_stated() -> None:
+    adata = simulate_screen(INTERACTING)
+    truth = adata.uns["truth"]
+    effects = pd.DataFrame(truth["mask"] * truth["embedding"], index=truth["perturbations"])
+    interactions = pd.DataFrame(truth["interaction"], index=truth["interactions"])
+    found = latent_shifts(adata)
+    pairs = [name for name in found.index if "+" in name]
+    assert len(interactions) == 3
+    assert set(interactions.index) < set(pairs)
+    for name in found.index.drop("control"):
+        beyond = found.loc[name] - effects.loc[name.split("+")].sum()
+        if name in interactions.index:
+            np.testing.assert_allclose(beyond, interactions.loc[name], atol=1e-4)
+            assert np.abs(beyond).max() > 3
+        else:
+            np.testing.assert_allclose(beyond, 0, atol=1e-4)
+    np.testing.assert_allclose(found.loc["control"], 0, atol=1e-6)
+
+
+def test_interactions_show_in_the_counts_of_their_pairs() -> None:
+    adata = simulate_screen(INTERACTING.model_copy(update={"cells_per_perturbation": 400}))
+    truth = adata.uns["truth"]
+    well_seen = np.argsort(-truth["log_base"])[:60]
+    logged = np.log(adata.X[:, well_seen].toarray() + 0.5)
+    means = pd.DataFrame(logged).groupby(adata.obs["perturbation"].astype(str).to_numpy()).mean()
+    change = means - means.loc["control"]
+    stated = pd.DataFrame(truth["interaction"] @ truth["loadings"], index=truth["interactions"])
+    spread = {}
+    for name in (name for name in change.index if "+" in name):
+        beyond = change.loc[name] - change.loc[name.split("+")].sum()
+        spread[name] = beyond.std()
+        if name in stated.index:
+            assert np.corrcoef(beyond, stated.loc[name].iloc[well_seen])[0, 1] > 0.9
+    additive = [value for name, value in spread.items() if name not in stated.index]
+    assert min(spread[name] for name in stated.index) > 3 * max(additive)
+
+
+def test_interactions_change_nothing_else() -> None:
+    without, with_them = (
+        simulate_screen(INTERACTING.model_copy(update={"n_interactions": n})) for n in (0, 3)
+    )
+    assert without.uns["truth"]["interaction"].shape == (0, 6)
+    assert list(without.obs["perturbation"]) == list(with_them.obs["perturbation"])
+    np.testing.assert_array_equal(*(a.obsm["z_basal_truth"] for a in (without, with_them)))
+    for name in ("mask", "embedding", "loadings", "log_base", "concentration"):
+        np.testing.assert_array_equal(*(a.uns["truth"][name] for a in (without, with_them)))
+
+
+def test_the_embedded_simulated_screen_can_be_made_again() -> None:
+    config = json.loads((CHECKPOINTS / "simulated_pathways" / "config.json").read_text())
+    adata = simulate_screen(SIMULATION)
+    screen = Screen.from_anndata(adata, perturbation_key="perturbation", control="control")
+    assert screen.fingerprint() == config["data"]["fingerprint"]
+
+
+@pytest.mark.parametrize("n_interactions", [0, 2])
+def test_the_truth_survives_a_file(n_interactions: int, tmp_path: Path) -> None:
+    adata = simulate_screen(smaller(n_interactions=n_interactions))
+    adata.write_h5ad(tmp_path / "screen.h5ad")
+    screen = read_screen(tmp_path / "screen.h5ad", perturbation_key="perturbation")
+    assert screen.truth is not None
+    assert screen.truth.keys() == adata.uns["truth"].keys()
+    for name, value in adata.uns["truth"].items():
+        np.testing.assert_array_equal(screen.truth[name], value)
+
+
+def test_only_pairs_that_exist_are_measured_and_interact() -> None:
+    with pytest.raises(ConfigError, match=r"n_doubles = 4 cannot.*3 perturbations.*only 3 pairs"):
+        validated(SimulationConfig, {"n_perturbations": 3, "n_doubles": 4})
+    with pytest.raises(ConfigError, match=r"n_interactions = 3 cannot.*n_doubles bounds it"):
+        validated(SimulationConfig, {"n_doubles": 2, "n_interactions": 3})
 
 
 @pytest.mark.parametrize(
