@@ -16,6 +16,7 @@ VERBS = {
     "info": "Print what is understood of a screen.",
     "train": "Train a model on a screen.",
     "prepare": "Compute what the explorer shows of a trained model.",
+    "import-reference": "Make a checkpoint of a model trained with the authors' code.",
     "simulate": "Write a simulated screen whose truth is known.",
 }
 
@@ -46,6 +47,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _verb(name: str) -> Callable[..., None]:
+    name = name.replace("-", "_")
     command: Callable[..., None] = getattr(import_module(f"sams_core.cli.{name}"), name)
     return command
 
