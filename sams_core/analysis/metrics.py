@@ -121,33 +121,6 @@ def r_squared(measured: FloatArray, predicted: FloatArray) -> float:
     return float(1 - np.sum((measured - predicted) ** 2) / total)
 
 
-def baseline_effects(
-    training: FloatArray, is_single: npt.NDArray[np.bool_] | None = None
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Effects predicted without a model, from training cells alone.
-
-    Parameters
-    ----------
-    training
-        (C, G) effects measured on training cells; NaN rows have none.
-    is_single
-        (C,) conditions over which the mean is taken; all by default.
-
-    Returns
-    -------
-    ``no_change`` (zeros) and ``perturbed_mean`` (the mean training effect over perturbations,
-    the same for every condition), each (C, G).
-    """
-    usable = np.isfinite(training).all(axis=1)
-    if is_single is not None and (usable & is_single).any():
-        usable &= is_single
-    average = training[usable].mean(axis=0) if usable.any() else np.full(training.shape[1], np.nan)
-    return {
-        "no_change": np.zeros(training.shape),
-        "perturbed_mean": np.broadcast_to(average, training.shape).copy(),
-    }
-
-
 def match_masks(truth: npt.ArrayLike, estimate: npt.ArrayLike) -> MaskMatch:
     """Match latents of two masks by overlap (Hungarian) and score the estimate.
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sams_core.analysis.metrics import (
-    baseline_effects,
     effect_agreement,
     match_masks,
     mean_correlation_coefficient,
@@ -72,24 +71,6 @@ def test_conditions_without_a_measurement_take_no_part() -> None:
     assert got.rmse == rest.rmse
     assert np.isnan(got.by_condition[1])
     assert np.isnan(effect_agreement(data[[1]], model[[1]]).rmse)
-
-
-def test_no_change_has_no_correlation_but_an_error() -> None:
-    rng = np.random.default_rng(2)
-    train, test = rng.normal(size=(3, 30)), rng.normal(size=(3, 30))
-    scores = effect_agreement(test, baseline_effects(train)["no_change"]).summary()
-    assert scores["pearson"] is None
-    assert scores["pearson_top20"] is None
-    assert scores["rmse"] == pytest.approx(np.sqrt((test**2).mean()))
-
-
-def test_perturbed_mean_averages_training_effects_of_singles() -> None:
-    train = np.array([[1.0, 3.0], [3.0, 5.0], [100.0, 100.0], [np.nan, np.nan]])
-    single = np.array([True, True, False, True])
-    got = baseline_effects(train, single)["perturbed_mean"]
-    np.testing.assert_allclose(got, [[2.0, 4.0]] * 4)
-    only_doubles = baseline_effects(train[[2]], single[[2]])["perturbed_mean"]
-    np.testing.assert_allclose(only_doubles, [[100.0, 100.0]])
 
 
 def test_perfect_and_empty_masks() -> None:
