@@ -213,7 +213,7 @@ def by_setting(
 
 
 def paper_table(
-    evaluations: Sequence[Mapping[str, Any]],
+    evaluations: Sequence[Mapping[str, Any]] | pd.DataFrame,
     *,
     scope: str = "all",
     metrics: Sequence[str] = PAPER_METRICS,
@@ -223,8 +223,8 @@ def paper_table(
     Parameters
     ----------
     evaluations
-        Of one screen, split alike (:func:`by_setting`); runs that differ in nothing but their
-        seed and the seed of their split are averaged.
+        Of one screen, split alike (:func:`by_setting`), or their :func:`tidy` table; runs that
+        differ in nothing but their seed and the seed of their split are averaged.
     scope
         Conditions that the scores are over, such as ``"all"``, ``"seen"`` or ``"unseen"``.
     metrics
@@ -243,11 +243,11 @@ def paper_table(
     ConfigError
         When the evaluations are not of one screen and split.
     """
-    if len(by_setting(evaluations)) != 1:
+    table = _as_table(evaluations)
+    if len(table[["fingerprint", "split"]].drop_duplicates()) != 1:
         raise ConfigError(
             "One table is for one screen and split: make one for each group of by_setting."
         )
-    table = tidy(evaluations)
     table = table[table["metric"].isin(metrics) & table["scope"].isin((scope, WHOLE))]
     rows = [
         _row(key, part.set_index("metric"), [m for m in metrics if m in set(table["metric"])])
@@ -258,15 +258,16 @@ def paper_table(
 
 
 def lines_table(
-    evaluations: Sequence[Mapping[str, Any]], metric: str, *, scope: str = "all"
+    evaluations: Sequence[Mapping[str, Any]] | pd.DataFrame, metric: str, *, scope: str = "all"
 ) -> pd.DataFrame:
     """A metric over the fraction of the combinations that train, by model.
 
     Parameters
     ----------
     evaluations
-        Of one screen; those of random splits have no fraction and are left out. Test cells of
-        ``"all"`` differ between fractions; the held-out combinations (``"unseen"``) do not.
+        Of one screen, or their :func:`tidy` table; those of random splits have no fraction and are
+        left out. Test cells of ``"all"`` differ between fractions; the held-out combinations
+        (``"unseen"``) do not.
     metric, scope
         As in :func:`tidy`.
 
@@ -282,7 +283,7 @@ def lines_table(
     ConfigError
         When the evaluations are of several screens.
     """
-    table = tidy(evaluations)
+    table = _as_table(evaluations)
     if len(set(table["fingerprint"])) > 1:
         raise ConfigError("One line plot is for one screen: leave out the runs of the others.")
     chosen = (table["metric"] == metric) & table["scope"].isin((scope, WHOLE))
@@ -290,6 +291,10 @@ def lines_table(
     lines = _over_seeds(table, "setting", "fraction").sort_values(["setting", *_ROW, "fraction"])
     columns = ["setting", "model", "inference", "kind", "fraction", "mean", "sd", "n"]
     return lines[columns].reset_index(drop=True)
+
+
+def _as_table(evaluations: Sequence[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
+    return evaluations if isinstance(evaluations, pd.DataFrame) else tidy(evaluations)
 
 
 def _over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:

@@ -194,10 +194,10 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[dict[str, Any]], list
         raise CheckpointError(
             f"None of the {len(left_out)} runs is finished: let the sweep go on first."
         )
-    return _told_apart(list(found.values())), left_out
+    return told_apart(list(found.values())), left_out
 
 
-def _told_apart(evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def told_apart(evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Name in ``model`` the hyperparameters in which models of one name differ."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for each in evaluations:
