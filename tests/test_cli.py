@@ -20,7 +20,7 @@ from sams_core.cli import VERBS, build
 from sams_core.cli.flags import Table, flag_of
 from sams_core.cli.screens import READER
 from sams_core.cli.simulate import SIMULATION
-from sams_core.cli.train import MODEL, TRAINING
+from sams_core.cli.train import MODEL, SPLIT, TRAINING
 from tests.malformed import MALFORMED_SCREENS, Malformed
 from tests.malformed_checkpoints import MALFORMED_CHECKPOINTS
 from tests.support.server import ROOT
@@ -113,12 +113,14 @@ def test_a_mistyped_verb_or_flag_is_refused_with_the_nearest() -> None:
     assert "--n-latent" in result.output
 
 
-@pytest.mark.parametrize("table", [READER, MODEL, TRAINING, SIMULATION], ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "table", [READER, MODEL, TRAINING, SPLIT, SIMULATION], ids=lambda t: t.name
+)
 def test_every_setting_is_a_flag_with_help(table: Table) -> None:
     verb = "simulate" if table is SIMULATION else "train"
     shown = run(verb, "--help").output
-    for name in table.config.model_fields:
-        assert re.search(rf"{flag_of(name)}\b", shown)
+    for name, parameter in table.parameters.items():
+        assert re.search(rf"{flag_of(parameter)}\b", shown)
         assert len(table.describe(name)) > 5
         choices = get_args(table.config.model_fields[name].annotation)
         if get_origin(table.config.model_fields[name].annotation) is Literal:
@@ -126,7 +128,7 @@ def test_every_setting_is_a_flag_with_help(table: Table) -> None:
 
 
 def test_no_flag_is_given_by_two_tables() -> None:
-    names = [name for table in (READER, MODEL, TRAINING) for name in table.config.model_fields]
+    names = [n for table in (READER, MODEL, TRAINING, SPLIT) for n in table.parameters.values()]
     assert len(names) == len(set(names))
 
 

@@ -148,8 +148,9 @@ def _shifts(
     states = torch.cat([half, -half], dim=1)  # (B, 2S, 1, L)
     untreated = module.state(states, torch.zeros_like(states), torch.zeros_like(dosages[:1]))
     control = module.log_proportions(untreated)  # (B, 2S, 1, G)
+    basal = states.expand(-1, -1, draws, -1)
     treated = [
-        module.log_proportions(module.state(*torch.broadcast_tensors(states, shift), dose))
+        module.log_proportions(module.state(basal, shift, dose))
         for shift, dose in zip(shifts, dosages, strict=True)
     ]
     expression = _expression_table(module, [control, *treated], library_size)

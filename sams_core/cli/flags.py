@@ -43,12 +43,20 @@ class Table:
         Its fields become the flags.
     help
         What each flag is for, where the config does not describe it itself.
+    prefix
+        Written before each field's name in its flag.
     """
 
     name: str
     title: str
     config: type[BaseModel]
     help: Mapping[str, str] = dataclass_field(default_factory=dict)
+    prefix: str = ""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Parameter of the command for each field."""
+        return {name: self.prefix + name for name in self.config.model_fields}
 
     def describe(self, name: str) -> str:
         """Say what a field is for, with its default."""
@@ -75,7 +83,7 @@ def flags(*tables: Table) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def with_tables(**arguments: Any) -> None:
             for table in tables:
-                values = {name: arguments.pop(name) for name in table.config.model_fields}
+                values = {name: arguments.pop(flag) for name, flag in table.parameters.items()}
                 arguments[table.name] = {k: v for k, v in values.items() if v not in (None, [])}
             try:
                 command(**arguments)
@@ -91,16 +99,17 @@ def flags(*tables: Table) -> Callable[[Command], Command]:
 
 def _flag(table: Table, name: str) -> inspect.Parameter:
     kind = _kind(table.config.model_fields[name].annotation)
-    flag = flag_of(name)
+    parameter = table.parameters[name]
+    flag = flag_of(parameter)
     option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+        f"{flag}/--no-{flag[2:]}" if table.config.model_fields[name].default is True else flag,
         help=table.describe(name),
         rich_help_panel=table.title,
         metavar=_METAVARS.get(kind, "NAME"),
         show_default=False,
     )
     return inspect.Parameter(
-        name,
+        parameter,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[kind | None, option],
@@ -109,8 +118,8 @@ def _flag(table: Table, name: str) -> inspect.Parameter:
 
 def _naming_flags(sentence: str, tables: Iterable[Table]) -> str:
     """Call the fields of the tables by their flags, except inside quotes."""
-    for name in (name for table in tables for name in table.config.model_fields if "_" in name):
-        sentence = re.sub(rf"(?<![\w'\"-]){name}(?![\w'\"])", flag_of(name), sentence)
+    for parameter in (p for table in tables for p in table.parameters.values() if "_" in p):
+        sentence = re.sub(rf"(?<![\w'\"-]){parameter}(?![\w'\"])", flag_of(parameter), sentence)
     return sentence
 
 

@@ -1,8 +1,8 @@
 """What every model of the family shares: cells, decoder, likelihood, and the terms of the ELBO.
 
-A cell's latent state is ``z = z_basal + shift`` with ``z_basal ~ N(0, I)``; counts are gamma-Poisson
-with mean ``library_size * softmax(decoder(z))`` and one concentration per gene. The members differ
-in where the shift comes from and in what their guides read.
+A cell's latent state is ``z = z_basal + shift`` with ``z_basal ~ N(0, I)``; counts are
+gamma-Poisson with mean ``library_size * softmax(decoder(z))`` and one concentration per gene. The
+members differ in where the shift comes from and in what their guides read.
 
 Sizes: P particles, n cells, G genes, T perturbations, L latent dimensions, H hidden units.
 """

@@ -1,7 +1,7 @@
 """Conditional VAE: decoder and encoder are told the dosages.
 
-``x ~ GammaPoisson(decoder([z, D]))`` with ``z ~ N(0, I)``: perturbations have no place in the latent
-space (Bereket & Karaletsos 2023, section 5).
+``x ~ GammaPoisson(decoder([z, D]))`` with ``z ~ N(0, I)``: perturbations have no place in the
+latent space (Bereket & Karaletsos 2023, section 5).
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ class ConditionalVAEModule(PerturbationVAE):
         return nothing, nothing
 
     def state(self, z_basal: Tensor, shift: Tensor, dosages: Tensor) -> Tensor:
-        """What the decoder reads, z and the dosages: (..., n, L) and (n, T) to (..., n, L + T)."""
-        told = dosages.to(z_basal).expand(*z_basal.shape[:-1], self.n_perturbations)
-        return torch.cat([z_basal, told], dim=-1)
+        """What the decoder reads, z and the dosages: to (..., n, L + T)."""
+        parts = (z_basal, dosages.to(z_basal))
+        cells = torch.broadcast_shapes(shift.shape[:-1], *(part.shape[:-1] for part in parts))
+        return torch.cat([part.expand(*cells, part.shape[-1]) for part in parts], dim=-1)
 
     def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor:
         """The dosages."""

@@ -1,9 +1,9 @@
 """SVAE+: each perturbation shifts the prior mean of a few latent dimensions.
 
-``z ~ N(D (M * E), I)`` with one estimate of E, and of the inclusion probabilities under a Beta prior
-(Lopez et al. 2023, "Learning causal representations of single cells via sparse mechanism shift
-modeling"; in the form of Bereket & Karaletsos 2023, section 4). The encoder reads the counts alone.
-Perturbations do not add up: a combination is a perturbation of its own.
+``z ~ N(D (M * E), I)`` with one estimate of E, and of the inclusion probabilities under a Beta
+prior (Lopez et al. 2023, "Learning causal representations of single cells via sparse mechanism
+shift modeling"; in the form of Bereket & Karaletsos 2023, section 4). The encoder reads the counts
+alone. Perturbations do not add up: a combination is a perturbation of its own.
 """
 
 from __future__ import annotations
@@ -53,6 +53,6 @@ class SVAEPlusModule(PerturbationVAE):
         return mask, torch.zeros_like(mask)
 
     def encode(self, batch: Minibatch, shift: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and scale of the guide of ``z_basal``: that of z given the counts, less the shift."""
+        """Mean and scale of the guide of ``z_basal``: that of z given the counts less the shift."""
         loc, scale = super().encode(batch, shift)
         return loc - shift, scale
