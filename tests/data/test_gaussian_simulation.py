@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 from scipy.special import softmax
+from typer.testing import CliRunner, Result
 
+from sams_core.cli import build
 from sams_core.data import (
     GaussianSimulationConfig,
     Screen,
@@ -173,3 +176,30 @@ def test_the_truth_survives_a_file_and_matches_the_other_simulators(
 def test_impossible_configurations_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         GaussianSimulationConfig(**bad)
+
+
+def simulated_on_the_command_line(*words: str) -> Result:
+    return CliRunner().invoke(build(["simulate"]), ["simulate", *words])
+
+
+def test_the_command_line_writes_it(tmp_path: Path) -> None:
+    out = tmp_path / "gaussian.h5ad"
+    settings = ("--n-perturbations", "4", "--cells-per-perturbation", "5", "--noise", "0.5")
+    result = simulated_on_the_command_line("--out", str(out), "--kind", "gaussian", *settings)
+    assert result.exit_code == 0, result.output
+    assert "(simulated)" in result.stdout
+    adata = ad.read_h5ad(out)
+    assert adata.shape == adata.layers["gaussian"].shape == (700 + 4 * 5, 100)
+    assert adata.uns["truth"]["noise_sd"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag"),
+    [("gaussian", "--n-doubles"), ("gaussian", "--n-pathways"), ("counts", "--noise")],
+)
+def test_settings_of_the_other_kind_are_refused(kind: str, flag: str, tmp_path: Path) -> None:
+    out = tmp_path / "screen.h5ad"
+    result = simulated_on_the_command_line("--out", str(out), "--kind", kind, flag, "0")
+    assert result.exit_code == 2
+    assert f"{flag} is no setting of --kind {kind}" in result.stderr
+    assert not out.exists()
