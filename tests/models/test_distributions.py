@@ -113,3 +113,15 @@ def test_straight_through_rounds_forward_and_not_backward() -> None:
     (hard * torch.tensor([3.0, 5.0])).sum().backward()
     assert soft.grad is not None
     torch.testing.assert_close(soft.grad, torch.tensor([3.0, 5.0]))
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (1.0, 5.0), (0.5, 0.5), (2.0, 10.0), (30.0, 0.1)])
+def test_beta_log_prob(a: float, b: float) -> None:
+    eps = torch.finfo(torch.float32).eps
+    ends = torch.tensor([eps, 1 - eps], dtype=DOUBLE)
+    x = torch.cat([ends, torch.linspace(0.001, 0.999, 41, dtype=DOUBLE)]).requires_grad_()
+    reference = td.Beta(torch.tensor(a, dtype=DOUBLE), torch.tensor(b, dtype=DOUBLE))
+    torch.testing.assert_close(
+        dist.beta_log_prob(x, a, b), reference.log_prob(x), rtol=1e-10, atol=1e-9
+    )
+    assert torch.autograd.gradcheck(lambda x: dist.beta_log_prob(x, a, b), x[2:])

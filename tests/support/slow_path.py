@@ -1,0 +1,165 @@
+"""The ELBO's terms of every family straight from their formulae: dense, slow, one cell at a time.
+
+Nothing here calls the models; only their weights are read, by name, so that gradients flow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch import distributions as td
+from torch.nn import functional as F  # noqa: N812
+
+from sams_core.models import (
+    ConditionalVAEConfig,
+    CPAVAEConfig,
+    ElboTerms,
+    Minibatch,
+    PerturbationVAE,
+    SAMSVAEConfig,
+    SVAEPlusConfig,
+)
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One particle's values of everything that is drawn: (T, L), (T, L) and (n, L)."""
+
+    mask: Tensor
+    embedding: Tensor
+    z_basal: Tensor
+
+
+def slow_terms(
+    module: PerturbationVAE, batch: Minibatch, points: list[Point], *, exact: bool = False
+) -> ElboTerms:
+    """All terms at P points: (P, n) and (P, T), at the draws or as negative KL divergences."""
+    weights = dict(module.named_parameters()) | dict(module.named_buffers())
+    rows: dict[str, list[Tensor]] = {
+        "log_likelihood": [],
+        "z_basal": [],
+        "mask": [],
+        "embedding": [],
+    }
+    for point in points:
+        cells = [_cell_terms(module, weights, batch, i, point, exact) for i in range(len(batch))]
+        rows["log_likelihood"].append(torch.stack([log_px for log_px, _ in cells]))
+        rows["z_basal"].append(torch.stack([z for _, z in cells]))
+        ts = range(module.n_perturbations)
+        rows["mask"].append(torch.stack([_mask_term(module, weights, t, point, exact) for t in ts]))
+        rows["embedding"].append(
+            torch.stack([_embedding_term(module, weights, t, point, exact) for t in ts])
+        )
+    return ElboTerms(**{name: torch.stack(values) for name, values in rows.items()})
+
+
+def slow_plates(module: PerturbationVAE, batch: Minibatch) -> Tensor:
+    """``1 / (training cells with t)`` for each cell that carries t: (n, T)."""
+    cells = module.cells_per_perturbation
+    weights = torch.zeros_like(batch.dosages)
+    for i in range(len(batch)):
+        for t in range(module.n_perturbations):
+            if batch.dosages[i, t] != 0 and cells[t] > 0:
+                weights[i, t] = 1 / cells[t]
+    return weights
+
+
+def slow_embedding_guide(
+    module: PerturbationVAE, weights: Weights, t: int, mask: Tensor
+) -> td.Normal:
+    """``q(e_t | m_t)``: a network on the mask and the perturbation's identity, or two vectors."""
+    config = module.config
+    if isinstance(config, SAMSVAEConfig) and config.inference in ("correlated", "correlated_e"):
+        identity = torch.zeros(module.n_perturbations, dtype=mask.dtype)
+        identity[t] = 1
+        h = _mlp(weights, "embedding_encoder", torch.cat([mask, identity]))
+        return _gaussian(weights, "embedding_head", h)
+    return td.Normal(weights["embedding_loc"][t], weights["embedding_log_scale"][t].exp() + 1e-4)
+
+
+def _cell_terms(
+    module: PerturbationVAE, weights: Weights, batch: Minibatch, i: int, point: Point, exact: bool
+) -> tuple[Tensor, Tensor]:
+    """``log p(x | z)`` and the term of the cell's own latent variable."""
+    config, dosage = module.config, batch.dosages[i]
+    x = (torch.log(batch.counts[i] + 1) - weights["log_mean"]) / weights["log_scale"]
+    shift = torch.zeros(config.n_latent, dtype=x.dtype)
+    for t in range(module.n_perturbations):
+        shift = shift + dosage[t] * point.mask[t] * point.embedding[t]
+    z = point.z_basal[i] + shift
+    reads, decoded, value, prior_mean = x, z, point.z_basal[i], torch.zeros_like(shift)
+    if isinstance(config, ConditionalVAEConfig):
+        reads, decoded = torch.cat([x, dosage]), torch.cat([z, dosage])
+    elif isinstance(config, SVAEPlusConfig):
+        value, prior_mean = z, shift
+    elif config.inference in ("correlated", "correlated_z"):  # type: ignore[attr-defined]
+        reads = torch.cat([x, shift])
+    in_encoder = in_decoder = torch.zeros(config.n_hidden, dtype=x.dtype)
+    if batch.batch_index is not None:
+        in_encoder = weights["encoder_batch.weight"][batch.batch_index[i]]
+        in_decoder = weights["decoder_batch.weight"][batch.batch_index[i]]
+    q = _gaussian(weights, "basal_head", _mlp(weights, "basal_encoder", reads, in_encoder))
+    h = _mlp(weights, "decoder", decoded, in_decoder)
+    logits = weights["decoder_head.weight"] @ h + weights["decoder_head.bias"]
+    mean = batch.library_size[i] * torch.softmax(logits, -1) + config.mean_floor
+    theta = weights["log_concentration"].exp()
+    counts = td.NegativeBinomial(theta, logits=(mean / theta).log())
+    term = _term(q, td.Normal(prior_mean, torch.ones_like(prior_mean)), value, exact)
+    return counts.log_prob(batch.counts[i]).sum(), term
+
+
+def _mask_term(
+    module: PerturbationVAE, weights: Weights, t: int, point: Point, exact: bool
+) -> Tensor:
+    """Of ``m_t`` and, where it is learned, of its prior probability."""
+    config = module.config
+    if isinstance(config, CPAVAEConfig | ConditionalVAEConfig):
+        return point.z_basal.new_zeros(())
+    assert isinstance(config, SAMSVAEConfig | SVAEPlusConfig)
+    q = td.Bernoulli(logits=weights["mask_logits"][t])
+    if isinstance(config, SAMSVAEConfig) and not config.learned_mask_prior:
+        prior = torch.full_like(point.mask[t], config.mask_prior)
+        return _term(q, td.Bernoulli(prior), point.mask[t], exact)
+    probability = torch.sigmoid(weights["mask_logits"][t])
+    a, b = (probability.new_tensor(v) for v in (config.mask_prior_a, config.mask_prior_b))
+    of_probability = td.Beta(a, b).log_prob(probability).sum()
+    return _term(q, td.Bernoulli(probability), point.mask[t], exact) + of_probability
+
+
+def _embedding_term(
+    module: PerturbationVAE, weights: Weights, t: int, point: Point, exact: bool
+) -> Tensor:
+    config = module.config
+    if not isinstance(config, CPAVAEConfig | SAMSVAEConfig):
+        return point.z_basal.new_zeros(())
+    q = slow_embedding_guide(module, weights, t, point.mask[t])
+    prior = td.Normal(torch.zeros_like(q.loc), config.embedding_prior_scale)
+    return _term(q, prior, point.embedding[t], exact)
+
+
+def _term(q: td.Distribution, p: td.Distribution, value: Tensor, exact: bool) -> Tensor:
+    if exact:
+        return -td.kl_divergence(q, p).sum()
+    return (p.log_prob(value) - q.log_prob(value)).sum()
+
+
+def _mlp(weights: Weights, name: str, x: Tensor, offset: Tensor | float = 0.0) -> Tensor:
+    """A residual MLP; ``offset`` is added before the first layer's non-linearity."""
+    before = weights[f"{name}.layers.0.weight"] @ x + weights[f"{name}.layers.0.bias"] + offset
+    h = F.leaky_relu(before, 0.01)
+    layer = 1
+    while f"{name}.layers.{layer}.weight" in weights:
+        weight, bias = (weights[f"{name}.layers.{layer}.{part}"] for part in ("weight", "bias"))
+        h = F.leaky_relu(weight @ h + bias, 0.01) + h
+        layer += 1
+    return h
+
+
+def _gaussian(weights: Weights, name: str, h: Tensor) -> td.Normal:
+    mean = weights[f"{name}.mean.weight"] @ h + weights[f"{name}.mean.bias"]
+    log_variance = weights[f"{name}.log_variance.weight"] @ h + weights[f"{name}.log_variance.bias"]
+    return td.Normal(mean, (log_variance.exp() + 1e-4).sqrt())
