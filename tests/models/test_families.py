@@ -80,7 +80,7 @@ def test_terms_equal_a_slow_computation(
     ],
 )
 @pytest.mark.parametrize("exact", [False, True])
-def test_terms_follow_the_priors(variant: str, settings: dict[str, float], exact: bool) -> None:
+def test_terms_follow_the_priors(variant: str, settings: dict[str, Any], exact: bool) -> None:
     module = tiny_variant(variant, **settings)
     batch = dosed_batch(module)
     with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -121,8 +120,9 @@ def tiny_batch(module: PerturbationVAE, n: int = 6, seed: int = 0) -> Minibatch:
 
 def rows_of(batch: Minibatch, rows: Tensor) -> Minibatch:
     """Some cells of a batch, in the order of ``rows``."""
-    values: dict[str, Any] = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    return Minibatch(**{name: v if v is None else v[rows] for name, v in values.items()})
+    kept = [values[rows] for values in (batch.counts, batch.dosages, batch.library_size)]
+    index = batch.batch_index
+    return Minibatch(*kept, None if index is None else index[rows])
 
 
 def tiny_screen(seed: int = 0, **settings: int) -> Screen:
