@@ -111,6 +111,7 @@ def score_predictions(
     measured_mean: FloatArray | None = None,
     predicted_mean: FloatArray | None = None,
     e_distances: FloatArray | None = None,
+    retrieval_rank: FloatArray | None = None,
 ) -> list[dict[str, Any]]:
     """Score one predictor in every scope.
 
@@ -131,6 +132,8 @@ def score_predictions(
         (C, G) the same effects as differences of raw means, for ``pearson_mean``.
     e_distances
         (C,) from predicted to measured cells.
+    retrieval_rank
+        (C,) for a predictor with candidates of its own, as the technical duplicate.
 
     Returns
     -------
@@ -142,6 +145,8 @@ def score_predictions(
     by_condition = condition_scores(measured, predicted, fdr=fdr)
     if e_distances is not None:
         by_condition["e_distance"] = np.asarray(e_distances, np.float64)
+    if retrieval_rank is not None:
+        by_condition["retrieval_rank"] = np.asarray(retrieval_rank, np.float64)
     rows = []
     for scope, chosen in scopes.items():
         values = _pooled(measured, predicted, both & chosen)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sams_core.analysis.differential import DifferentialExpression
+from sams_core.analysis.retrieval import retrieval_ranks
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -30,11 +31,16 @@ class TechnicalDuplicate:
         Effects and adjusted p-values to judge by, in log2 units.
     predicted
         Effects from the other cells.
+    retrieval_rank
+        (C,) ranks of the own measurement among those of all conditions from the same cells. Ranking
+        among ``measured`` would be wrong: the half that predicts an unseen condition shares control
+        cells, and so noise, with the full test measurements of the others.
     """
 
     measured: npt.NDArray[np.float64]
     fdr: npt.NDArray[np.float64]
     predicted: npt.NDArray[np.float64]
+    retrieval_rank: npt.NDArray[np.float64]
 
 
 def split_halves(
@@ -81,9 +87,15 @@ def technical_duplicate(
     first_half, second_half
         From the halves of the test cells that :func:`split_halves` makes, controls included.
     """
-    seen = (train.n_cells > 0)[:, None]
+    seen = train.n_cells > 0
+    rows = seen[:, None]
     return TechnicalDuplicate(
-        measured=np.where(seen, test.effect, first_half.effect),
-        fdr=np.where(seen, test.fdr, first_half.fdr),
-        predicted=np.where(seen, train.effect, second_half.effect),
+        measured=np.where(rows, test.effect, first_half.effect),
+        fdr=np.where(rows, test.fdr, first_half.fdr),
+        predicted=np.where(rows, train.effect, second_half.effect),
+        retrieval_rank=np.where(
+            seen,
+            retrieval_ranks(test.effect, train.effect),
+            retrieval_ranks(first_half.effect, second_half.effect),
+        ),
     )

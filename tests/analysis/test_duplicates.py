@@ -46,8 +46,8 @@ def _effects(
 
 def test_the_duplicate_of_pure_noise_agrees_with_nothing() -> None:
     """Without any effect no agreement is left: neither cells nor controls are shared."""
-    found = []
-    for seed in range(40):
+    found, ranks = [], []
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         counts = sparse.csr_matrix(rng.poisson(5, size=(240, 40)).astype(np.uint8))
         names = np.array(["control", "seen", "unseen"])[np.arange(240) % 3]
@@ -62,5 +62,8 @@ def test_the_duplicate_of_pure_noise_agrees_with_nothing() -> None:
         np.testing.assert_array_equal(got.measured[1], measurements[2].effect[1])
         np.testing.assert_array_equal(got.fdr[1], measurements[2].fdr[1])
         np.testing.assert_array_equal(got.predicted[1], measurements[3].effect[1])
+        ranks.append(got.retrieval_rank)
         found.append([pearson(got.measured[row], got.predicted[row]) for row in range(2)])
-    assert np.mean(found, axis=0) == pytest.approx([0, 0], abs=4 / np.sqrt(40 * 40))
+    assert np.mean(found, axis=0) == pytest.approx([0, 0], abs=4 / np.sqrt(60 * 40))
+    # With one other candidate a rank is 0 or 1; ranking among `measured` gives 0.99 for the unseen.
+    assert np.mean(ranks, axis=0) == pytest.approx([0.5, 0.5], abs=4 * 0.5 / np.sqrt(60))
