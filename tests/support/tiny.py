@@ -120,9 +120,13 @@ def tiny_batch(module: PerturbationVAE, n: int = 6, seed: int = 0) -> Minibatch:
 
 def rows_of(batch: Minibatch, rows: Tensor) -> Minibatch:
     """Some cells of a batch, in the order of ``rows``."""
-    kept = [values[rows] for values in (batch.counts, batch.dosages, batch.library_size)]
     index = batch.batch_index
-    return Minibatch(*kept, None if index is None else index[rows])
+    return Minibatch(
+        batch.counts[rows],
+        batch.dosages[rows],
+        batch.library_size[rows],
+        None if index is None else index[rows],
+    )
 
 
 def tiny_screen(seed: int = 0, **settings: int) -> Screen:
