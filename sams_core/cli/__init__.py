@@ -17,6 +17,8 @@ VERBS = {
     "train": "Train a model on a screen.",
     "prepare": "Compute what the explorer shows of a trained model.",
     "import-reference": "Make a checkpoint of a model trained with the authors' code.",
+    "sweep": "Train and evaluate many models, over inference, splits and seeds.",
+    "compare": "Put evaluated models side by side.",
     "simulate": "Write a simulated screen whose truth is known.",
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +18,7 @@ from sams_core.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDE = 200
 Form = Literal["table", "csv", "markdown"]
 
 
@@ -59,7 +62,8 @@ def compare(
     elif form == "markdown":
         text = report(evaluations, metrics=metrics)
     else:
-        text = "\n".join(_drawn(heading, table, out is None) for heading, table in tables)
+        on_terminal = out is None and sys.stdout.isatty()
+        text = "\n".join(_drawn(heading, table, on_terminal) for heading, table in tables)
     if out is None:
         typer.echo(text, nl=not text.endswith("\n"))
     else:
@@ -76,7 +80,7 @@ def compare(
 def _drawn(heading: str, table: pd.DataFrame, on_terminal: bool) -> str:
     from sams_core.analysis.comparison_text import as_text
 
-    drawn = Table(title=heading, title_justify="left", title_style="bold", box=None)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     text = as_text(table)
     for name in text.columns:
         drawn.add_column(name, justify="left" if name in ("model", "inference") else "right")
@@ -84,7 +88,8 @@ def _drawn(heading: str, table: pd.DataFrame, on_terminal: bool) -> str:
     for position, row in enumerate(text.itertuples(index=False)):
         last = position + 1 < len(kinds) and kinds[position] != kinds[position + 1]
         drawn.add_row(*row, end_section=last)
-    console = Console(width=None if on_terminal else 160, highlight=False, record=True)
+    console = Console(width=None if on_terminal else WIDE, highlight=False, soft_wrap=True)
     with console.capture() as captured:
-        console.print(drawn)
+        console.print(heading, style="bold")
+        console.print(drawn, soft_wrap=False)
     return captured.get()
