@@ -131,16 +131,22 @@ class DrawnCells:
 
     def counts(self, dosages: Tensor, generator: torch.Generator) -> Tensor:
         """Counts of each cell under each condition: (C, T) dosages to (P, C, G)."""
-        shift = self.module.shift(dosages, self.sample)  # (P, C, L)
-        basal = self.z_basal.expand(-1, len(dosages), -1)
-        state = self.module.state(basal, shift, dosages)
-        log_rate = self.module.log_expected_counts(state, self.library)
-        log_rate = log_rate - self.module.log_concentration
+        log_rate = self._log_expected_counts(dosages) - self.module.log_concentration
         return torch.poisson(log_rate.exp_().mul_(self.gamma), generator=generator)
 
     def expression(self, dosages: Tensor, generator: torch.Generator) -> Tensor:
         """Log-normalised expression, in log2 units: (C, T) dosages to (P, C, G)."""
         return log_normalised(self.counts(dosages, generator))
+
+    def expected_counts(self, dosages: Tensor) -> Tensor:
+        """Mean of each cell's counts given its latent state: (C, T) dosages to (P, C, G)."""
+        return self._log_expected_counts(dosages).exp()
+
+    def _log_expected_counts(self, dosages: Tensor) -> Tensor:
+        shift = self.module.shift(dosages, self.sample)  # (P, C, L)
+        basal = self.z_basal.expand(-1, len(dosages), -1)
+        state = self.module.state(basal, shift, dosages)
+        return self.module.log_expected_counts(state, self.library)
 
 
 def draw_cells(

@@ -85,7 +85,7 @@ def prepare(
 
     at = report("Reading the screen")
     model = load_model(folder)
-    model.attach(_find_screen(model, folder, screen))
+    model.attach(find_screen(model, folder, screen))
     assert model.screen is not None
     at(1.0)
     effects = effects_table(
@@ -153,9 +153,18 @@ def collect_metrics(
     }
 
 
-def _find_screen(
+def find_screen(
     model: PerturbationModel, folder: Path, screen: Screen | str | Path | None
 ) -> Screen:
+    """The screen given, or read from the path given or noted at training, as it was read then.
+
+    Raises
+    ------
+    CheckpointError
+        If no path is noted, or nothing is there any more.
+    ScreenError
+        If the screen cannot be read.
+    """
     if isinstance(screen, Screen):
         return screen
     path = Path(screen) if screen is not None else _noted_path(folder)
