@@ -39,7 +39,8 @@ def import_reference(
     """
     from sams_core import reference
 
-    imported = reference.import_reference(ckpt, _with_split(screen, reader), out)
+    file = reference.read_reference(ckpt)
+    imported = reference.import_reference(file, _with_split(screen, reader), out)
     model = imported.model
     say(
         f"Imported {imported.source}, trained for {imported.n_steps:,} steps: "

@@ -18,7 +18,7 @@ from sams_core.data.encoding import own_combinations
 from sams_core.data.screen import Screen
 from sams_core.errors import ScreenError
 from sams_core.perturbation_model import PerturbationModel
-from sams_core.reference.reading import ReferenceFile, read_reference
+from sams_core.reference.reading import ReferenceFile
 from sams_core.reference.translation import Translation, translate
 from sams_core.settings import validated
 from sams_core.training.config import TrainingConfig
@@ -57,7 +57,7 @@ class Imported:
     same_cells: bool
 
 
-def import_reference(path: str | Path, screen: Screen, out: str | Path) -> Imported:
+def import_reference(file: ReferenceFile, screen: Screen, out: str | Path) -> Imported:
     """Write a checkpoint folder that holds a model trained with the authors' code.
 
     A file of theirs has no names: they are the screen's, of genes in its order, of perturbations
@@ -66,8 +66,8 @@ def import_reference(path: str | Path, screen: Screen, out: str | Path) -> Impor
 
     Parameters
     ----------
-    path
-        Lightning ``.ckpt`` file.
+    file
+        What :func:`read_reference` has read.
     screen
         The screen that it was trained on, with the split that it was trained with.
     out
@@ -76,12 +76,11 @@ def import_reference(path: str | Path, screen: Screen, out: str | Path) -> Impor
     Raises
     ------
     CheckpointError
-        When the file is refused (see :func:`read_reference` and :func:`translate`), or ``out``
+        When the file holds a model that is not one of ours (see :func:`translate`), or ``out``
         exists already.
     ScreenError
         When the screen cannot be the one that the model was trained on.
     """
-    file = read_reference(path)
     found = translate(file)
     cells = own_combinations(screen) if found.combinations == "own" else screen
     _check_sizes(file, found, cells)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,6 @@ STATISTICS = "sams_vae.data.utils.perturbation_datamodule.ObservationNormalizati
 ALLOWED = frozenset(
     {
         STATISTICS,
-        "__builtin__.dict",
         "builtins.dict",
         "collections.OrderedDict",
         "collections.defaultdict",
@@ -108,27 +108,33 @@ def _pickle_of(path: Path) -> bytes:
             )
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            names = [member.filename for member in members]
-            pickles = [name for name in names if name.rpartition("/")[2] == "data.pkl"]
-            if len(pickles) != 1 or len(set(names)) < len(names):
-                raise zipfile.BadZipFile("not one pickle")
-            stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
-            if not stored or sum(member.file_size for member in members) > size:
-                raise CheckpointError(
-                    f"{path} is compressed, which PyTorch's checkpoints are not: it could grow "
-                    "beyond all bounds, so it is not read."
-                )
-            if archive.getinfo(pickles[0]).file_size > MAX_PICKLE_BYTES:
-                raise CheckpointError(
-                    f"{path} has more than {MAX_PICKLE_BYTES // 2**20} MiB beside its tensors, so "
-                    "it is not a checkpoint of the authors' code."
-                )
-            if archive.testzip() is not None:
-                raise zipfile.BadZipFile("a checksum does not match")
-            return archive.read(pickles[0])
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            return archive.read(_checked_pickle(path, archive, size))
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged archive can raise anything
         raise _damaged(path) from error
+
+
+def _checked_pickle(path: Path, archive: zipfile.ZipFile, size: int) -> zipfile.ZipInfo:
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    pickles = [member for member in members if member.filename.rpartition("/")[2] == "data.pkl"]
+    if len(pickles) != 1 or len(set(names)) < len(names):
+        raise _damaged(path)
+    stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+    if not stored or sum(member.file_size for member in members) > size:
+        raise CheckpointError(
+            f"{path} is compressed, which PyTorch's checkpoints are not: it could grow beyond all "
+            "bounds, so it is not read."
+        )
+    if pickles[0].file_size > MAX_PICKLE_BYTES:
+        raise CheckpointError(
+            f"{path} has more than {MAX_PICKLE_BYTES // 2**20} MiB beside its tensors, so it is "
+            "not a checkpoint of the authors' code."
+        )
+    if archive.testzip() is not None:
+        raise _damaged(path)
+    return pickles[0]
 
 
 def wanted_globals(stream: BinaryIO) -> Iterator[str]:
@@ -136,13 +142,19 @@ def wanted_globals(stream: BinaryIO) -> Iterator[str]:
     texts: list[str] = []
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name in ("GLOBAL", "INST"):
-            yield str(argument).replace(" ", ".", 1)
+            yield _modern(*str(argument).split(" ", 1))
         elif opcode.name == "STACK_GLOBAL":
             yield ".".join(texts[-2:])
         elif opcode.name.startswith("EXT"):
             yield f"extension {argument}"
         elif isinstance(argument, str):
             texts.append(argument)
+
+
+def _modern(module: str, name: str) -> str:
+    """The dotted name that a name of Python 2 stands for."""
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+    return f"{module}.{name}"
 
 
 def _wanted_by_bare_pickles(stream: BinaryIO) -> set[str]:

@@ -221,7 +221,7 @@ def _check_fixed(file: ReferenceFile, hyperparameters: Mapping[str, Any]) -> Non
         if our_name(name) is not None:
             continue
         if name == "guide.treatment_one_hot":
-            fixed = torch.eye(len(value), value[0].numel())
+            fixed = torch.eye(*value.shape) if value.ndim == 2 else torch.zeros(())
         elif name in expected:
             fixed = torch.full_like(value, expected[name], dtype=torch.float32)
         else:

@@ -24,40 +24,10 @@ from sams_core.models import (
     SVAEPlusConfig,
     SVAEPlusModule,
 )
+from sams_core.reference import our_name
 
 SAMS_FIXTURES = ("sams_corr", "sams_mf_mfe", "sams_mf_deep", "sams_bb_mf")
 FIXTURES = (*SAMS_FIXTURES, "cpa", "svae", "cvae")
-
-_RENAMED = {
-    "model.decoder.log_concentration": "log_concentration",
-    "model.decoder.normalized_mean_decoder.0": "decoder_head",
-    "model.decoder.mlp": "decoder",
-    "model.action_prior_mean": "prior_shift",
-    "guide.param_dict.q_mask_logits": "mask_logits",
-    "guide.param_dict.q_E_loc": "embedding_loc",
-    "guide.param_dict.q_E_log_scale": "embedding_log_scale",
-    "guide.embedding_encoder.mlp": "embedding_encoder",
-    "guide.embedding_encoder.mean_encoder": "embedding_head.mean",
-    "guide.embedding_encoder.log_var_encoder": "embedding_head.log_variance",
-    "guide.z_basal_encoder.mlp": "basal_encoder",
-    "guide.z_basal_encoder.mean_encoder": "basal_head.mean",
-    "guide.z_basal_encoder.log_var_encoder": "basal_head.log_variance",
-    "guide.z_encoder.mlp": "basal_encoder",
-    "guide.z_encoder.mean_encoder": "basal_head.mean",
-    "guide.z_encoder.log_var_encoder": "basal_head.log_variance",
-    "guide.normalization_module.": "",
-}
-
-
-def our_name(theirs: str) -> str | None:
-    """Our parameter's name for one of theirs, or None for what we do not keep."""
-    for prefix, ours in _RENAMED.items():
-        if theirs.startswith(prefix):
-            name = ours + theirs[len(prefix) :]
-            if ".layers." in name:
-                name = name.replace(".0.weight", ".weight").replace(".0.bias", ".bias")
-            return name
-    return None
 
 
 @dataclass(frozen=True)
