@@ -45,18 +45,23 @@ VARIANTS: tuple[str, ...] = (
 """Every family with each of its guides and mask priors, as :func:`tiny_variant` names them."""
 
 
+def family_of(variant: str) -> tuple[str, dict[str, Any]]:
+    """Family of one of ``VARIANTS``, and the hyperparameters that make it."""
+    family, *rest = variant.split()
+    made: dict[str, Any] = {"inference": rest[0]} if rest else {}
+    if rest[1:] == [_LEARNED]:
+        made["learned_mask_prior"] = True
+    return family, made
+
+
 def variant_module(
     variant: str, n_genes: int, n_perturbations: int, n_batches: int = 0, **settings: Any
 ) -> PerturbationVAE:
     """A module of one of ``VARIANTS``, as it starts."""
-    family, *rest = variant.split()
-    if rest:
-        settings["inference"] = rest[0]
-    if rest[1:] == [_LEARNED]:
-        settings["learned_mask_prior"] = True
+    family, chosen = family_of(variant)
     config, module = _FAMILIES[family]
     made: PerturbationVAE = module(
-        config.model_validate(settings), n_genes, n_perturbations, n_batches
+        config.model_validate(chosen | settings), n_genes, n_perturbations, n_batches
     )
     return made
 

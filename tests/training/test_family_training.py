@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor
 
+from sams_core.api import FAMILIES, load_model
 from sams_core.data import Screen
-from sams_core.models import PerturbationVAE
-from sams_core.training import TrainingConfig, data_statistics, fit
+from sams_core.perturbation_model import PerturbationModel
 from sams_core.training.callbacks import Keeper
-from tests.support.tiny import VARIANTS, tiny_screen, variant_module
+from tests.support.tiny import VARIANTS, family_of, tiny_screen
 
-STEPS = 20
+QUICK: dict[str, Any] = {
+    "max_steps": 20,
+    "validation_every": 4,
+    "batch_size": 64,
+    "learning_rate": 0.01,
+    "progress": False,
+}
 
 
 class StoppedError(Exception):
@@ -28,62 +34,31 @@ def screen() -> Screen:
     return tiny_screen()
 
 
-@pytest.fixture(scope="module")
-def split(screen: Screen) -> np.ndarray:
-    return np.where(np.arange(screen.n_cells) % 4 == 0, "val", "train")
-
-
-def new_module(variant: str, screen: Screen, split: np.ndarray) -> PerturbationVAE:
-    torch.manual_seed(0)
-    module = variant_module(
-        variant, screen.n_genes, screen.n_perturbations, n_latent=4, n_hidden=16
-    )
-    module.initialise(data_statistics(screen, split))
-    return module
-
-
-def train(
-    module: PerturbationVAE, screen: Screen, split: np.ndarray, folder: Path | None = None
-) -> tuple[pd.DataFrame, dict[str, Tensor]]:
-    """Twenty steps: the curves and the kept weights."""
-    config = TrainingConfig(max_steps=STEPS, validation_every=4, batch_size=64, learning_rate=0.01)
-    kept: dict[str, Tensor] = {}
-    state = None if folder is None else folder / "state.safetensors"
-    history = fit(
-        module, screen, split, config, save_weights=kept.update, folder=folder, state_path=state
-    )
-    return history, kept
+def new_model(variant: str, screen: Screen) -> PerturbationModel:
+    family, settings = family_of(variant)
+    return FAMILIES[family](screen, n_latent=4, n_hidden=16, **settings)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_twenty_steps_lower_the_loss(variant: str, screen: Screen, split: np.ndarray) -> None:
-    module = new_module(variant, screen, split)
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    history, kept = train(module, screen, split)
+def test_twenty_steps_raise_the_elbo(variant: str, screen: Screen) -> None:
+    model = new_model(variant, screen)
+    before = {name: value.clone() for name, value in model.module.named_parameters()}
+    history = model.train(**QUICK).history
     for part in ("train", "validation"):
-        elbo = history.loc[history["split"] == part, "elbo"]
-        assert elbo.iloc[-1] > elbo.iloc[0] + 1, part
-        assert bool(np.isfinite(history.loc[history["split"] == part, "kl_z_basal"]).all())
-    for name, parameter in module.named_parameters():
-        assert not torch.equal(parameter.detach(), before[name]), f"{name} was not trained"
-        assert bool(torch.isfinite(kept[name]).all())
-    assert bool(history["share_open"].notna().all()) == module.has_mask
+        rows = history[history["split"] == part]
+        assert rows["elbo"].iloc[-1] > rows["elbo"].iloc[0] + 1, part
+        assert bool(np.isfinite(rows[["elbo", "kl_z_basal", "kl_mask", "kl_embedding"]]).all(None))
+    for name, parameter in model.module.named_parameters():
+        assert not torch.equal(parameter, before[name]), f"{name} was not trained"
+    assert bool(history["share_open"].notna().all()) == model.has_mask
 
 
 @pytest.mark.parametrize("variant", ["cpa_vae correlated_z", "svae_plus", "conditional_vae"])
 @pytest.mark.parametrize("stop_at", [3, 9])
 def test_resumes_exactly(
-    variant: str,
-    stop_at: int,
-    screen: Screen,
-    split: np.ndarray,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    variant: str, stop_at: int, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = [tmp_path / name for name in ("whole", "stopped")]
-    for folder in folders:
-        folder.mkdir()
-    history, kept = train(new_module(variant, screen, split), screen, split, folders[0])
+    whole = new_model(variant, screen).train(out=tmp_path / "whole", **QUICK)
     original = Keeper.on_train_batch_end
 
     def stop(self: Keeper, trainer, module, *args) -> None:  # type: ignore[no-untyped-def]
@@ -94,11 +69,13 @@ def test_resumes_exactly(
     with monkeypatch.context() as patch:
         patch.setattr(Keeper, "on_train_batch_end", stop)
         with pytest.raises(StoppedError):
-            train(new_module(variant, screen, split), screen, split, folders[1])
-    assert (folders[1] / "state.safetensors").exists() == (stop_at >= 4)
-    module = new_module(variant, screen, split)
-    resumed_history, resumed = train(module, screen, split, folders[1])
-    assert all(torch.equal(resumed[name], kept[name]) for name in kept)
+            new_model(variant, screen).train(out=tmp_path / "stopped", **QUICK)
+    stopped = load_model(tmp_path / "stopped", screen)
+    assert stopped.unfinished
+    stopped.resume(progress=False)
+    for resumed in (stopped, load_model(tmp_path / "stopped")):
+        for name, expected in whole.module.state_dict().items():
+            assert torch.equal(resumed.module.state_dict()[name], expected), name
     pd.testing.assert_frame_equal(
-        resumed_history.drop(columns="seconds"), history.drop(columns="seconds")
+        stopped.history.drop(columns="seconds"), whole.history.drop(columns="seconds")
     )
