@@ -16,7 +16,7 @@ from sams_core.analysis.metrics import pearson
 from sams_core.api import FAMILIES
 from sams_core.data.encoding import own_combinations
 from sams_core.data.screen import Screen
-from sams_core.errors import ScreenError
+from sams_core.errors import CheckpointError, ConfigError, ScreenError
 from sams_core.perturbation_model import PerturbationModel
 from sams_core.reference.reading import ReferenceFile
 from sams_core.reference.translation import Translation, translate
@@ -197,4 +197,9 @@ def _training(file: ReferenceFile, defaults: TrainingConfig) -> TrainingConfig:
         "mask_penalty_end": 0.0,
     }
     given = {name: value for name, value in known.items() if value is not None}
-    return validated(TrainingConfig, {**defaults.model_dump(), **given})
+    try:
+        return validated(TrainingConfig, {**defaults.model_dump(), **given})
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{file.path} was trained in a way that is unknown here: {error}"
+        ) from None

@@ -196,7 +196,7 @@ def _plain_dict(_factory: object = None, entries: object = ()) -> dict[Any, Any]
 
 def _load(path: Path) -> Any:
     stand_ins: list[Any] = [
-        dict,
+        (dict, "builtins.dict"),
         (_Statistics, STATISTICS),
         (_plain_dict, "collections.defaultdict"),
     ]

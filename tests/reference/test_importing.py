@@ -334,4 +334,5 @@ def test_files_of_other_models(
     with pytest.raises(ValueError, match=words) as caught:
         imported_from(path, screen, tmp_path / "run")
     assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
     assert not (tmp_path / "run").exists()
