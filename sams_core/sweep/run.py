@@ -78,7 +78,7 @@ def sweep(
     """
     folder = Path(folder).resolve()
     listener = listener or Listener()
-    plan = _prepared(Path(config), folder)
+    plan = prepared(Path(config), folder)
     states = {run.name: state_of(folder, run, plan) for run in plan.runs}
     outcomes = _known_outcomes(folder, states)
     todo = [run.name for run in plan.runs if states[run.name] != State.DONE]
@@ -98,7 +98,7 @@ def sweep(
     return outcomes
 
 
-def _prepared(config: Path, folder: Path) -> SweepPlan:
+def prepared(config: Path, folder: Path) -> SweepPlan:
     """Check everything that can be checked before the first run, and write the plan."""
     plan = make_plan(read_sweep(config))
     before = read_plan(folder)
