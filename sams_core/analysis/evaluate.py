@@ -62,7 +62,7 @@ class EvaluationConfig(BaseModel):
         2500, ge=2, description="Simulated cells a condition for the model's effects."
     )
     replicates: int = Field(
-        99, ge=19, description="Replicates of the screen for the predictive check."
+        59, ge=19, description="Replicates of the screen for the predictive check."
     )
     pathways: str | None = Field(
         None,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from sams_core.analysis.masks import OPEN, true_mask
-from sams_core.analysis.metrics import match_masks
+from sams_core.analysis.metrics import match_masks, mean_correlation_coefficient
 from sams_core.analysis.pathway_accuracy import (
     pathway_accuracy,
     pathways_from_sets,
@@ -23,10 +24,10 @@ FloatArray = npt.NDArray[np.floating]
 
 
 def mask_scores(model: PerturbationModel, screen: Screen) -> dict[str, float | None] | None:
-    """Agreement of a model's mask with the true one, latents matched one to one.
+    """Agreement of a model's mask and latents with the true ones, matched one to one (Hungarian).
 
-    Only perturbations of the screen count, not combinations that are perturbations of their own,
-    so that families are comparable.
+    Of the mask only perturbations count that some training cell carries alone: not combinations
+    that are perturbations of their own, so that families are comparable.
 
     Parameters
     ----------
@@ -37,20 +38,31 @@ def mask_scores(model: PerturbationModel, screen: Screen) -> dict[str, float | N
 
     Returns
     -------
-    ``share_open`` of the entries, and ``precision``, ``recall`` and ``f1`` at the threshold 0.5,
-    ``None`` where the truth is not known; ``None`` for a family without a mask.
+    ``share_open`` of the entries, ``precision``, ``recall`` and ``f1`` at the threshold 0.5, and
+    ``mcc``, the mean absolute correlation of test cells' latents with the true ones; ``None`` where
+    the truth is not known, or the family has no mask. Nothing at all without mask and truth.
     """
-    if not model.has_mask:
-        return None
-    is_open = model.mask_probabilities().loc[screen.perturbation_names].to_numpy() > OPEN
-    scores: dict[str, float | None] = {"share_open": float(is_open.mean())}
-    truth = true_mask(screen)
-    if truth is None:
-        return scores | {"precision": None, "recall": None, "f1": None, "mcc": None}
-    match = match_masks(truth, is_open)
-    return scores | {
-        "precision": match.precision, "recall": match.recall, "f1": match.f1, "mcc": None,
-    }  # fmt: skip
+    names = ("share_open", "precision", "recall", "f1", "mcc")
+    scores: dict[str, float | None] = dict.fromkeys(names)
+    alone = _trained_alone(model, screen)
+    if model.has_mask and len(alone):
+        is_open = model.mask_probabilities().loc[alone].to_numpy() > OPEN
+        scores["share_open"] = float(is_open.mean())
+        truth = true_mask(screen, alone)
+        if truth is not None:
+            match = match_masks(truth, is_open)
+            scores |= {"precision": match.precision, "recall": match.recall, "f1": match.f1}
+    test = np.flatnonzero(model.split == "test")
+    if screen.z_truth is not None and len(test) > 1:
+        latents = model.get_latent_representation(screen.subset(test))
+        scores["mcc"] = mean_correlation_coefficient(screen.z_truth[test], latents)
+    return scores if any(value is not None for value in scores.values()) else None
+
+
+def _trained_alone(model: PerturbationModel, screen: Screen) -> pd.Index:
+    training = screen.dosages[np.flatnonzero(model.split == "train")]
+    alone = training[np.diff(training.indptr) == 1]
+    return screen.perturbation_names[np.unique(alone.indices)]
 
 
 def pathway_scores(
@@ -85,8 +97,6 @@ def pathway_scores(
     logistic regression on the measured effects. ``None`` without a mask or without pathways.
     """
     names = screen.perturbation_names
-    row = _single_rows(effects, dosages)
-    usable = row >= 0
     if gene_sets is not None:
         labels = pathways_from_sets(names, gene_sets)
     elif screen.truth is not None and {"pathways", "perturbations"} <= screen.truth.keys():
@@ -95,15 +105,22 @@ def pathway_scores(
         return None
     if not model.has_mask:
         return None
-    labels = np.where(usable, labels, "")
-    shared = {"groups": target_genes(names), "seed": seed}
+    row = _single_rows(effects, dosages)
+    labels = np.where(row >= 0, labels, "")
+    genes = target_genes(names)
     mask = model.mask_probabilities().loc[names].to_numpy()
-    found = pathway_accuracy(mask, labels, **shared)
+    found = pathway_accuracy(mask, labels, groups=genes, seed=seed)
     if found is None:
         return None
-    measured = np.where(usable[:, None], effects[row], 0.0)
-    from_effects = pathway_accuracy(measured, labels, **shared)
+    measured = _rotated(np.where(row[:, None] >= 0, effects[row], 0.0))
+    from_effects = pathway_accuracy(measured, labels, groups=genes, forest=False, seed=seed)
     return found | {"ate": from_effects and from_effects["accuracy_logistic"]}
+
+
+def _rotated(features: FloatArray) -> FloatArray:
+    """The same rows in as few dimensions as they span: all that logistic regression looks at."""
+    left, lengths, _ = np.linalg.svd(features, full_matrices=False)
+    return left * lengths
 
 
 def _single_rows(effects: FloatArray, dosages: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:

@@ -33,6 +33,7 @@ def pathway_accuracy(
     n_splits: int = 5,
     n_repeats: int = 10,
     n_permutations: int = 20,
+    forest: bool = True,
     seed: int = 0,
 ) -> dict[str, Any] | None:
     """Accuracy of telling pathways of held-out perturbations, in repeated cross-validation.
@@ -56,14 +57,17 @@ def pathway_accuracy(
         repeat, with mean and sd over repeats.
     n_permutations
         Repeats of the logistic regression with pathways permuted over groups, at least two.
+    forest
+        Whether to fit the random forest, which takes most of the time.
     seed
         Of folds, forests and permutations.
 
     Returns
     -------
     JSON-able: ``accuracy_logistic``, ``accuracy_forest`` and ``permutation`` with ``mean`` and
-    ``sd``; ``majority``, the share of the largest pathway; ``n_perturbations``, ``n_pathways`` and
-    the ``dropped`` pathways. ``None`` if fewer than two pathways are large enough.
+    ``sd`` (``None`` for a forest not fitted); ``majority``, the share of the largest pathway;
+    ``n_perturbations``, ``n_pathways`` and the ``dropped`` pathways. ``None`` if fewer than two
+    pathways are large enough.
     """
     labels = np.asarray(pathways).astype(str)
     units = np.arange(labels.size) if groups is None else pd.factorize(np.asarray(groups))[0]
@@ -87,10 +91,10 @@ def pathway_accuracy(
         return {"mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1))}
 
     permuted = [_permuted(y, units, rng) for _ in range(n_permutations)]
-    forest = RandomForestClassifier(_N_TREES, n_jobs=1, random_state=states[0])
+    trees = RandomForestClassifier(_N_TREES, n_jobs=1, random_state=states[0])
     return {
         "accuracy_logistic": accuracies(logistic, [y] * n_repeats, states),
-        "accuracy_forest": accuracies(forest, [y] * n_repeats, states),
+        "accuracy_forest": accuracies(trees, [y] * n_repeats, states) if forest else None,
         "majority": float(np.bincount(y).max() / y.size),
         "permutation": accuracies(logistic, permuted, rng.integers(2**31, size=n_permutations)),
         "n_perturbations": int(y.size),

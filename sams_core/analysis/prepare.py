@@ -19,12 +19,12 @@ from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
 from sams_core.api import load_model
-from sams_core.perturbation_model import SOURCE, PerturbationModel
 from sams_core.data.annotations import UNUSED
 from sams_core.data.options import ReaderOptions
 from sams_core.data.reading import read_screen
 from sams_core.data.screen import Screen
 from sams_core.errors import CheckpointError
+from sams_core.perturbation_model import SOURCE, PerturbationModel
 from sams_core.storage import new_folder, read_json, write_json
 
 Progress = Callable[[str, float], None]

@@ -31,6 +31,7 @@ class Parts:
     simulated: bool
     truth: dict[str, Any] | None
     other_layers: Callable[[], list[str]]
+    z_truth: np.ndarray | None = None
 
 
 def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
@@ -63,6 +64,7 @@ def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
         simulated=bool(adata.uns.get("simulated", False)),
         truth=_truth(adata.uns.get("truth")),
         other_layers=lambda: _whole_layers(matrices, layer),
+        z_truth=_true_states(adata.obsm.get("z_truth"), adata.n_obs),
     )
 
 
@@ -101,9 +103,15 @@ def _parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
     with damage_named(name, "uns"):
         simulated = bool(read_elem(uns["simulated"])) if "simulated" in uns else False
         truth = _truth(read_elem(uns["truth"])) if "truth" in uns else None
+    with damage_named(name, "obsm"):
+        obsm = root.get("obsm", {})
+        states = read_elem(obsm["z_truth"]) if "z_truth" in obsm else None
     candidates = {key: layers[key] for key in layers}
     candidates |= {key: root[at] for key, at in (("X", "X"), ("raw", "raw/X")) if at in root}
-    return Parts(csr, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer))
+    return Parts(
+        csr, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer),
+        _true_states(states, len(obs)),
+    )  # fmt: skip
 
 
 @contextmanager
@@ -180,6 +188,13 @@ def _truth(stored: Any) -> dict[str, Any] | None:
     if not isinstance(stored, Mapping):
         return None
     return {str(key): _plain(value) for key, value in stored.items()}
+
+
+def _true_states(stored: Any, n_cells: int) -> np.ndarray | None:
+    """Known latent states of the cells, if that is what is stored."""
+    if not isinstance(stored, np.ndarray) or stored.dtype.kind != "f" or stored.ndim != 2:
+        return None
+    return stored if len(stored) == n_cells and np.isfinite(stored).all() else None
 
 
 def _plain(values: Any) -> Any:

@@ -56,6 +56,8 @@ class Screen:
         Whether the cells come from a simulator, and the known truth if so.
     source, reader
         The file and how it was read.
+    z_truth
+        Known latent states of a simulated screen's cells, (n, K).
     """
 
     counts: sparse.csr_matrix
@@ -75,6 +77,7 @@ class Screen:
     simulated: bool = False
     truth: dict[str, Any] | None = None
     source: Path | None = None
+    z_truth: np.ndarray | None = None
 
     @classmethod
     def from_anndata(
@@ -170,6 +173,7 @@ collapse_guides
             simulated=parts.simulated,
             truth=parts.truth,
             source=source,
+            z_truth=parts.z_truth if parts.z_truth is None else parts.z_truth[keep],
         )
 
     @property
@@ -242,6 +246,7 @@ collapse_guides
             batch=None if self.batch is None else self.batch[chosen],
             split=None if self.split is None else self.split[chosen],
             obs=self.obs.iloc[chosen],
+            z_truth=None if self.z_truth is None else self.z_truth[chosen],
         )
 
     def to_anndata(self) -> AnnData:
@@ -265,7 +270,8 @@ collapse_guides
         uns: dict[str, Any] = {"simulated": True} if self.simulated else {}
         if self.truth is not None:
             uns["truth"] = self.truth
-        return AnnData(X=self.counts.copy(), obs=obs, var=self.var.copy(), uns=uns)
+        obsm = {} if self.z_truth is None else {"z_truth": self.z_truth}
+        return AnnData(X=self.counts.copy(), obs=obs, var=self.var.copy(), uns=uns, obsm=obsm)
 
     def _per_cell(self, text: Any, control: str) -> pd.Categorical:
         rows = []
