@@ -1,11 +1,13 @@
 """The ELBO's terms of every family straight from their formulae: dense, slow, one cell at a time.
 
-Nothing here calls the models; only their weights are read, by name, so that gradients flow.
+Nothing here calls the models; their weights are read by name, and gradients flow to them.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +40,7 @@ def slow_terms(
     module: PerturbationVAE, batch: Minibatch, points: list[Point], *, exact: bool = False
 ) -> ElboTerms:
     """All terms at P points: (P, n) and (P, T), at the draws or as negative KL divergences."""
-    weights = dict(module.named_parameters()) | dict(module.named_buffers())
+    weights = _weights(module)
     rows: dict[str, list[Tensor]] = {
         "log_likelihood": [],
         "z_basal": [],
@@ -57,6 +59,40 @@ def slow_terms(
     return ElboTerms(**{name: torch.stack(values) for name, values in rows.items()})
 
 
+def slow_points(
+    module: PerturbationVAE, batch: Minibatch, n_particles: int, seed: int
+) -> list[Point]:
+    """Reparameterised draws from the guides, with the numbers that ``elbo_terms`` takes of a seed.
+
+    Noise is taken in the order mask, embedding, z_basal, of those that a family draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    weights, config = _weights(module), module.config
+    shape = (n_particles, module.n_perturbations, module.n_latent)
+    like: dict[str, Any] = {"dtype": torch.float64, "generator": generator}
+    mask = torch.ones(shape, dtype=torch.float64)
+    embedding = torch.zeros_like(mask)
+    if isinstance(config, SAMSVAEConfig | SVAEPlusConfig):
+        u = torch.rand(shape, **like)
+        logistic = weights["mask_logits"] + u.log() - (1 - u).log()
+        soft = torch.sigmoid(logistic / config.mask_temperature)
+        mask = soft.detach().round() + (soft - soft.detach())
+    if isinstance(config, SVAEPlusConfig):
+        embedding = weights["prior_shift"].expand(shape)
+    elif isinstance(config, SAMSVAEConfig | CPAVAEConfig):
+        embedding = torch.randn(shape, **like)
+        for p, t in itertools.product(*map(range, shape[:2])):
+            q = slow_embedding_guide(module, weights, t, mask[p, t])
+            embedding[p, t] = q.loc + q.scale * embedding[p, t].clone()
+    z_basal = torch.randn(n_particles, len(batch), module.n_latent, **like)
+    for p, i in itertools.product(range(n_particles), range(len(batch))):
+        shift = _shift(batch, i, mask[p], embedding[p])
+        q = _basal_guide(module, weights, batch, i, shift)
+        z = q.loc + q.scale * z_basal[p, i].clone()
+        z_basal[p, i] = z - shift if isinstance(config, SVAEPlusConfig) else z
+    return [Point(*drawn) for drawn in zip(mask, embedding, z_basal, strict=True)]
+
+
 def slow_plates(module: PerturbationVAE, batch: Minibatch) -> Tensor:
     """``1 / (training cells with t)`` for each cell that carries t: (n, T)."""
     cells = module.cells_per_perturbation
@@ -66,6 +102,10 @@ def slow_plates(module: PerturbationVAE, batch: Minibatch) -> Tensor:
             if batch.dosages[i, t] != 0 and cells[t] > 0:
                 weights[i, t] = 1 / cells[t]
     return weights
+
+
+def _weights(module: PerturbationVAE) -> Weights:
+    return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
 def slow_embedding_guide(
@@ -81,35 +121,56 @@ def slow_embedding_guide(
     return td.Normal(weights["embedding_loc"][t], weights["embedding_log_scale"][t].exp() + 1e-4)
 
 
+def _shift(batch: Minibatch, i: int, mask: Tensor, embedding: Tensor) -> Tensor:
+    shift = torch.zeros_like(mask[0])
+    for t in range(len(mask)):
+        shift = shift + batch.dosages[i, t] * mask[t] * embedding[t]
+    return shift
+
+
+def _basal_guide(
+    module: PerturbationVAE, weights: Weights, batch: Minibatch, i: int, shift: Tensor
+) -> td.Normal:
+    """``q(z_basal | ...)``; for SVAE+ ``q(z | x)``."""
+    config = module.config
+    reads = (torch.log(batch.counts[i] + 1) - weights["log_mean"]) / weights["log_scale"]
+    if isinstance(config, ConditionalVAEConfig):
+        reads = torch.cat([reads, batch.dosages[i]])
+    elif getattr(config, "inference", "") in ("correlated", "correlated_z"):
+        reads = torch.cat([reads, shift])
+    return _gaussian(
+        weights,
+        "basal_head",
+        _mlp(weights, "basal_encoder", reads, _of_batch(weights, "encoder_batch", batch, i)),
+    )
+
+
 def _cell_terms(
     module: PerturbationVAE, weights: Weights, batch: Minibatch, i: int, point: Point, exact: bool
 ) -> tuple[Tensor, Tensor]:
     """``log p(x | z)`` and the term of the cell's own latent variable."""
-    config, dosage = module.config, batch.dosages[i]
-    x = (torch.log(batch.counts[i] + 1) - weights["log_mean"]) / weights["log_scale"]
-    shift = torch.zeros(config.n_latent, dtype=x.dtype)
-    for t in range(module.n_perturbations):
-        shift = shift + dosage[t] * point.mask[t] * point.embedding[t]
+    config = module.config
+    shift = _shift(batch, i, point.mask, point.embedding)
     z = point.z_basal[i] + shift
-    reads, decoded, value, prior_mean = x, z, point.z_basal[i], torch.zeros_like(shift)
-    if isinstance(config, ConditionalVAEConfig):
-        reads, decoded = torch.cat([x, dosage]), torch.cat([z, dosage])
-    elif isinstance(config, SVAEPlusConfig):
+    value, prior_mean = point.z_basal[i], torch.zeros_like(shift)
+    if isinstance(config, SVAEPlusConfig):
         value, prior_mean = z, shift
-    elif config.inference in ("correlated", "correlated_z"):  # type: ignore[attr-defined]
-        reads = torch.cat([x, shift])
-    in_encoder = in_decoder = torch.zeros(config.n_hidden, dtype=x.dtype)
-    if batch.batch_index is not None:
-        in_encoder = weights["encoder_batch.weight"][batch.batch_index[i]]
-        in_decoder = weights["decoder_batch.weight"][batch.batch_index[i]]
-    q = _gaussian(weights, "basal_head", _mlp(weights, "basal_encoder", reads, in_encoder))
-    h = _mlp(weights, "decoder", decoded, in_decoder)
+    q = _basal_guide(module, weights, batch, i, shift)
+    term = _term(q, td.Normal(prior_mean, torch.ones_like(shift)), value, exact)
+    if isinstance(config, ConditionalVAEConfig):
+        z = torch.cat([z, batch.dosages[i]])
+    h = _mlp(weights, "decoder", z, _of_batch(weights, "decoder_batch", batch, i))
     logits = weights["decoder_head.weight"] @ h + weights["decoder_head.bias"]
     mean = batch.library_size[i] * torch.softmax(logits, -1) + config.mean_floor
     theta = weights["log_concentration"].exp()
     counts = td.NegativeBinomial(theta, logits=(mean / theta).log())
-    term = _term(q, td.Normal(prior_mean, torch.ones_like(prior_mean)), value, exact)
     return counts.log_prob(batch.counts[i]).sum(), term
+
+
+def _of_batch(weights: Weights, name: str, batch: Minibatch, i: int) -> Tensor | float:
+    if batch.batch_index is None:
+        return 0.0
+    return weights[f"{name}.weight"][batch.batch_index[i]]
 
 
 def _mask_term(
