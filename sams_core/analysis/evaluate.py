@@ -10,10 +10,10 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
 from sams_core.analysis.condition_effects import dosages_of
 from sams_core.analysis.effects import model_ate
+from sams_core.analysis.evaluation_config import EvaluationConfig
 from sams_core.analysis.evaluation_draws import cells_in_space, mean_count_effects, replicate_check
 from sams_core.analysis.evaluation_effects import (
     MAX_CELLS,
@@ -37,10 +37,13 @@ from sams_core.analysis.predictive_check import PredictiveCheck
 from sams_core.analysis.prepare import Progress, find_screen
 from sams_core.api import load_model
 from sams_core.data.gene_sets import read_gmt
+from sams_core.data.screen import Screen
 from sams_core.perturbation_model import PerturbationModel
 from sams_core.record import WEIGHTS
 from sams_core.storage import replacing, write_json
 from sams_core.tensors import read_metadata
+
+__all__ = ["PREDICTIVE_CHECK", "STEPS", "EvaluationConfig", "evaluate"]
 
 STEPS = (
     "Reading the screen", "IWELBO", "Effects", "Predictive check", "Baselines", "Masks", "Writing",
@@ -50,31 +53,10 @@ STEPS = (
 PREDICTIVE_CHECK = "predictive_check.h5ad"
 
 
-class EvaluationConfig(BaseModel):
-    """Settings of an evaluation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    iwelbo_particles: int = Field(
-        100, ge=1, le=100_000, description="Particles of the importance-weighted bound."
-    )
-    ate_particles: int = Field(
-        2500, ge=2, description="Simulated cells a condition for the model's effects."
-    )
-    replicates: int = Field(
-        59, ge=19, description="Replicates of the screen for the predictive check."
-    )
-    pathways: str | None = Field(
-        None,
-        description="Gene sets (GMT) for mask pathway accuracy; a simulated screen has its own.",
-    )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
-
-
 def evaluate(
     folder: str | Path,
     *,
-    screen: Any = None,
+    screen: Screen | str | Path | None = None,
     config: EvaluationConfig | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -151,6 +133,7 @@ def evaluate(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         **describe(model, folder),
+        "n_genes": model.screen.n_genes,
         "settings": config.model_dump(mode="json"),
         "iwelbo": iwelbo,
         "scores": scores,

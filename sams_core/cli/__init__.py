@@ -16,6 +16,7 @@ VERBS = {
     "info": "Print what is understood of a screen.",
     "train": "Train a model on a screen.",
     "prepare": "Compute what the explorer shows of a trained model.",
+    "evaluate": "Judge a trained model on held-out cells, beside baselines and a ceiling.",
     "import-reference": "Make a checkpoint of a model trained with the authors' code.",
     "sweep": "Train and evaluate many models, over inference, splits and seeds.",
     "compare": "Put evaluated models side by side.",

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from sams_core.cli.terminal import progress_console, reports_failures, say
+from sams_core.cli.steps import Steps
+from sams_core.cli.terminal import reports_failures, say
 
 
 @reports_failures
@@ -44,7 +44,7 @@ def prepare(
     """
     from sams_core.analysis import prepare as preparing
 
-    with _Steps(preparing.STEPS) as steps:
+    with Steps(preparing.STEPS) as steps:
         preparing.prepare(
             run,
             screen=screen,
@@ -54,43 +54,6 @@ def prepare(
             progress=steps.report,
         )
     _report(run)
-
-
-class _Steps:
-    """A bar for each step on a terminal, a line for each elsewhere."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.console = progress_console()
-        self.bars = Progress(
-            TextColumn("{task.description:<20}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            console=self.console,
-        )
-        self.tasks: dict[str, TaskID] = {}
-        self.names = names
-
-    def __enter__(self) -> _Steps:
-        if self.console.is_terminal:
-            self.bars.start()
-            self.tasks = {
-                name: self.bars.add_task(name, total=1.0, start=False) for name in self.names
-            }
-        return self
-
-    def __exit__(self, *_failure: object) -> None:
-        if self.console.is_terminal:
-            self.bars.stop()
-
-    def report(self, name: str, share: float) -> None:
-        """Show how far a step is."""
-        if self.console.is_terminal:
-            if share == 0:
-                self.bars.start_task(self.tasks[name])
-            self.bars.update(self.tasks[name], completed=share)
-        elif share == 0:
-            self.console.print(f"{name} ...")
 
 
 def _report(run: Path) -> None:
