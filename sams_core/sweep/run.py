@@ -164,7 +164,7 @@ def _run(
 ) -> Iterator[tuple[str, Outcome]]:
     """Send the runs to the workers and yield outcomes as they come."""
     topic = f"sams_core.sweep.{client.id}"
-    client.subscribe_topic(topic, lambda event: listener.step(**event[1]))
+    client.subscribe_topic(topic, lambda event: listener.step(event[1]["name"], event[1]["step"]))
     names: dict[Future, str] = {}
     for run in plan.runs:
         if run.name in todo:
