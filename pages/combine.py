@@ -9,11 +9,20 @@ import streamlit as st
 
 from sams_core import explorer
 from sams_core.analysis import combination_tables, effect_tables
+from sams_core.analysis.mask_tables import has_shift
 from sams_core.errors import SamsError
-from sams_core.explorer import columns, controls, links
+from sams_core.explorer import card, columns, controls, links
 from sams_core.figures import combine, effects
 
 AT_MOST = 6
+WHY = {
+    True: "In the model's latent space the shifts of the perturbations add up by construction. A "
+    "deviation from the sum comes only from how latent positions turn into expression: the decoder "
+    "is not linear, and each gene's expression is a share of the cell's library.",
+    False: "This model has no shifts that could add up: its decoder is told which perturbations a "
+    "cell has and makes of them what it learned. For combinations unlike those in training it may "
+    "make anything.",
+}
 SORTS = {words: column for column, words in combine.SORTS.items()}
 
 
@@ -76,6 +85,24 @@ def combination() -> None:
     compare(shown, chosen, condition, SORTS[sort], effect_tables.CELL_WORDS[cells])
 
 
+def unable() -> None:
+    """Say that a model with combinations of their own cannot predict others."""
+    trained = combination_tables.trained_combinations(table)
+    st.warning(
+        f"This {card.family_name(run)} cannot predict combinations that it was not trained on: to "
+        "it every combination is a perturbation of its own, unrelated to the perturbations that it "
+        "is made of. Choose another checkpoint to combine perturbations.",
+        icon=":material/link_off:",
+    )
+    if trained:
+        st.markdown(
+            f"It was trained on {len(trained):,} combination{'s' if len(trained) > 1 else ''}, "
+            f"whose effects it knows as it knows those of single perturbations: "
+            f"{effect_tables.listed(trained)}. The Effects page shows them."
+        )
+        links.to_pages("effects", "models")
+
+
 def provenance(chosen: list[str], condition: str | None) -> None:
     """Say what the prediction rests on: training cells, and whether it was ever measured."""
     trained = run.masks().obs["n_cells_train"].astype(int)
@@ -106,11 +133,7 @@ def compare(
     finding = combination_tables.describe_interaction(shown)
     name = "+".join(chosen)
     st.markdown(f"**{finding}**")
-    st.caption(
-        "In the model's latent space the shifts of the perturbations add up by construction. A "
-        "deviation from the sum comes only from how latent positions turn into expression: the "
-        "decoder is not linear, and each gene's expression is a share of the cell's library."
-    )
+    st.caption(WHY[has_shift(run.masks())])
     explorer.show_figure(
         combine.combination_dots(shown, chosen, sort=sort),
         key="combination_dots",
@@ -176,5 +199,8 @@ explorer.page_header(
     "alone, their sum, and the measurement where there is one.",
 )
 table = run.effects()
+if run.config.get("combinations") == "own":
+    unable()
+    st.stop()
 names = [str(name) for name in run.config["perturbations"]]
 combination()

@@ -7,7 +7,7 @@ import streamlit as st
 
 from sams_core import explorer
 from sams_core.analysis import effect_tables
-from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.explorer import GLOSSARY, card, controls, links
 from sams_core.explorer.columns import EFFECTS, FITS
 from sams_core.figures import effects
 
@@ -38,6 +38,8 @@ def one_perturbation() -> None:
     score_cards(fit, f"{int((shown['fdr'] < alpha).sum()):,}", f"of {len(genes):,} in {words}")
     finding = effect_tables.describe_fit(fit, len(genes))
     st.markdown(finding)
+    if not fit["seen_in_training"]:
+        st.info(card.unseen_sentence(run), icon=":material/visibility_off:")
     left, right = st.columns([6, 5], gap="medium")
     with left:
         explorer.show_figure(
@@ -75,7 +77,7 @@ def score_cards(fit: pd.Series, significant: str, among: str) -> None:
             border=True,
             help=f"{GLOSSARY[term]} On held-out cells. Ceiling: {GLOSSARY['ceiling']}",
         )
-    seen = "seen in training" if fit["seen_in_training"] else "held out of training"
+    seen = "seen in training" if fit["seen_in_training"] else "not seen in training"
     cards.metric(
         "Cells, training / held out",
         f"{fit['n_cells_train']:,} / {fit['n_cells_test']:,}",
@@ -83,8 +85,8 @@ def score_cards(fit: pd.Series, significant: str, among: str) -> None:
         delta_color="blue" if fit["seen_in_training"] else "orange",
         delta_arrow="off",
         border=True,
-        help=f"{GLOSSARY['held-out cells']} A condition held out of training altogether is one "
-        "that the model never saw in any cell.",
+        help=f"{GLOSSARY['held-out cells']} A condition not seen in training is held out whole: "
+        "the model never saw it in any cell.",
     )
     cards.metric(
         "Significant genes",

@@ -9,14 +9,23 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
-from sams_core.analysis import effect_tables, latent_tables
-from sams_core.analysis.mask_tables import OPEN_THRESHOLD, annotation_columns, open_entries
-from sams_core.explorer import GLOSSARY, controls, links
+from sams_core.analysis import latent_tables
+from sams_core.analysis.mask_tables import annotation_columns, has_mask, has_shift
+from sams_core.explorer import GLOSSARY, card, controls, links
 from sams_core.explorer.columns import PERTURBATIONS
 from sams_core.explorer.gene_sets import gene_sets
 from sams_core.figures import latents
 
 VIEWS = ["Cells", "Perturbations"]
+READING = {
+    True: "**Basal** is what the model takes each cell to be without its perturbation. A good "
+    "basal map mixes the perturbations: whatever still sets them apart there is not explained by "
+    "the perturbations' shifts. **Full** adds the shift: perturbations with a strong effect move "
+    "away from the controls. On a map, near is alike; how far apart two groups lie says little.",
+    False: "A good map mixes the perturbations: whatever still sets them apart there is what the "
+    "networks did not learn from being told. On a map, near is alike; how far apart two groups lie "
+    "says little.",
+}
 FEW = 4
 MAP_NUMBERS = {
     "open latents": "n_open",
@@ -24,14 +33,18 @@ MAP_NUMBERS = {
     "cells measured": "n_cells",
 }
 
+LEADS = {
+    True: "The model splits each cell into a basal part, the cell without its perturbation, and "
+    "the shift that the perturbation adds.",
+    False: "This model tells its networks what was done to a cell, so that a cell's place in "
+    "latent space is what else there is to it; no perturbation shifts it.",
+}
+
 run = explorer.current_run()
-explorer.page_header(
-    "Latents",
-    "Where do cells go? The model splits each cell into a basal part, the cell without its "
-    "perturbation, and the shift that the perturbation adds.",
-)
-cells = run.cells()
 masks = latent_tables.with_gene_sets(run.masks(), gene_sets())
+shifted = has_shift(masks)
+explorer.page_header("Latents", f"Where do cells go? {LEADS[shifted]}")
+cells = run.cells()
 control = str(run.config["control"])
 conditions = cells.obs["condition"].astype(str)
 
@@ -60,7 +73,8 @@ def cell_maps() -> None:
             key="splits",
             bind="query-params",
             help="**train**: cells that the model learned from. **val**: cells that decided when "
-            "it was best. **test**: held-out cells, which it never saw.",
+            "it was best. **test**: held-out cells, which it never saw. **unused**: cells that the "
+            "split leaves out, so that neither training nor any score knows them.",
         )
         keep = cells.obs["split"].isin(splits).to_numpy()
         draw = by_latent if choices[colour] == latent_tables.LATENT else by_annotation
@@ -69,12 +83,7 @@ def cell_maps() -> None:
     total = int(cells.uns.get("n_cells_total", cells.n_obs))
     sample = f", a sample of the screen's {total:,}" if total > cells.n_obs else ""
     st.caption(f"{finding} {keep.sum():,} of {cells.n_obs:,} cells shown{sample}.")
-    st.markdown(
-        "**Basal** is what the model takes each cell to be without its perturbation. A good basal "
-        "map mixes the perturbations: whatever still sets them apart there is not explained by the "
-        "masks. **Full** adds the perturbation's shift: perturbations with a strong effect move "
-        "away from the controls. On a map, near is alike; how far apart two groups lie says little."
-    )
+    st.markdown(READING[shifted])
 
 
 def by_latent(_: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Figure, str]:
@@ -94,9 +103,8 @@ def by_latent(_: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Fig
     fig = latents.cells_by_number(
         *positions(keep), (basal, full), conditions[keep], title=latent, centred=True
     )
-    openers = masks.obs_names[open_entries(masks, OPEN_THRESHOLD)[:, at]]
-    who = f"shifted by {effect_tables.listed(openers)}" if len(openers) else "not used by any mask"
-    return fig, f"Latent dimension {latent}, {who}."
+    who = latent_tables.openers(masks, at)
+    return fig, f"Latent dimension {latent}{', ' * bool(who)}{who}."
 
 
 def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tuple[go.Figure, str]:
@@ -135,17 +143,26 @@ def by_annotation(choice: str, keep: np.ndarray, notices: DeltaGenerator) -> tup
     return fig, f"Coloured: {what}. {latent_tables.describe_distances(found)}".strip()
 
 
-def positions(keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Look up where the chosen cells lie on the basal and on the full map."""
-    return np.asarray(cells.obsm["X_umap_basal"])[keep], np.asarray(cells.obsm["X_umap"])[keep]
+def positions(keep: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Look up where the chosen cells lie on the basal and, with shifts, on the full map."""
+    basal, full = (np.asarray(cells.obsm[key])[keep] for key in ("X_umap_basal", "X_umap"))
+    return basal, full if shifted else None
 
 
 @st.fragment
 def perturbation_map() -> None:
     """Draw perturbations by the likeness of their latent effects."""
+    if not shifted:
+        st.info(
+            f"This {card.family_name(run)} has no map of perturbations: nothing in its latent "
+            "space stands for one. Their effects on genes are on the Effects page.",
+            icon=":material/wrong_location:",
+        )
+        links.to_pages("effects")
+        return
     table = latent_tables.perturbation_table(masks)
     groups = {c.replace("_", " "): c for c in annotation_columns(masks)}
-    choices = groups | MAP_NUMBERS
+    choices = groups | {word: name for word, name in MAP_NUMBERS.items() if name in table}
     links.tell("map_colour", choices)
     links.tell_number("map_labels", 0, 100)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -166,11 +183,11 @@ def perturbation_map() -> None:
             width=220,
             help="As many as fit, perturbations with most significant genes first.",
         )
-    silent = int((table["n_open"] == 0).sum())
-    finding = (
-        f"{len(table):,} perturbations, placed by their average shift in latent space; {silent:,} "
-        "of them open no latent dimension."
-    )
+    finding = f"{len(table):,} perturbations, placed by their average shift in latent space"
+    if has_mask(masks):
+        silent = int((table["n_open"] == 0).sum())
+        finding += f"; {silent:,} of them open no latent dimension"
+    finding += "."
     explorer.show_figure(
         latents.perturbation_map(table, colour=choices[colour], n_labels=n_labels),
         key="perturbation_map",

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 from sams_core import explorer
 from sams_core.analysis import mask_tables
 from sams_core.analysis.ordering import Group, latent_order, order_groups
-from sams_core.explorer import GLOSSARY, Run
+from sams_core.explorer import GLOSSARY, Run, card, links
+from sams_core.explorer.columns import MASK_LATENTS, MASK_PERTURBATIONS
 from sams_core.explorer.gene_sets import gene_sets
 from sams_core.explorer.links import tell, tell_number
 from sams_core.figures.masks import SATURATION, VIEWS, MaskTables, View, mask_heatmap
 
 VIEW_OF = {view.label: key for key, view in VIEWS.items()}
+READING = (
+    "Each row is a perturbation, each column a latent dimension; a filled cell means that the "
+    "perturbation shifts that dimension."
+)
+LAYERS = {"probability": None, "effect": "effect", "embedding": "embedding_mean"}
 
 
 class Choices(NamedTuple):
@@ -31,16 +39,16 @@ class Choices(NamedTuple):
 def arranged(cache_key: str, _run: Run, choice: str) -> tuple[list[Group], list[str]]:
     """Groups with their rows clustered, and all latents in clustered order."""
     masks = _run.masks()
+    values = np.asarray(masks.X if mask_tables.has_mask(masks) else masks.layers["effect"])
     groups = mask_tables.grouping(masks, choice, gene_sets())
-    latents = masks.var_names[latent_order(masks.X)]
-    return order_groups(groups, masks.X), [str(name) for name in latents]
+    latents = masks.var_names[latent_order(np.abs(values))]
+    return order_groups(groups, values), [str(name) for name in latents]
 
 
 def controls() -> tuple[str, float]:
-    """Draw what the map and the tables share: grouping and threshold."""
+    """Draw what the map and the tables share: grouping and, with a mask, threshold."""
     choices = mask_tables.grouping_choices(masks, gene_sets())
     tell("mask_group", choices)
-    tell_number("mask_threshold", 0.05, 0.95)
     left, right = st.columns(2, gap="medium")
     choice = left.selectbox(
         "Group perturbations by",
@@ -50,6 +58,9 @@ def controls() -> tuple[str, float]:
         help="An annotation of the perturbations, or gene sets that contain their target genes. "
         "A gene in several sets goes to the one that holds most perturbations of this screen.",
     )
+    if not with_mask:
+        return choice, mask_tables.OPEN_THRESHOLD
+    tell_number("mask_threshold", 0.05, 0.95)
     threshold = right.slider(
         "Threshold on the inclusion probability",
         min_value=0.05,
@@ -129,12 +140,7 @@ def mask_map(choice: str, threshold: float) -> None:
             icon=":material/tune:",
         )
         return
-    probability = mask_tables.frame(masks)
-    values = {
-        "probability": probability,
-        "effect": mask_tables.frame(masks, "effect"),
-        "embedding": mask_tables.frame(masks, "embedding_mean"),
-    }[VIEW_OF[view.label]]
+    values = mask_tables.frame(masks, LAYERS[VIEW_OF[view.label]])
     if chosen.only_open:
         values = values.where(mask_tables.open_entries(masks, threshold))
     truth, compared = None, ""
@@ -146,19 +152,37 @@ def mask_map(choice: str, threshold: float) -> None:
             f"{match.recall:.0%} of the truly open ones are found (recall)."
         )
         st.markdown(compared, help=GLOSSARY["F1"])
-    tables = MaskTables(
-        values,
-        probability,
-        mask_tables.frame(masks, "effect"),
-        mask_tables.frame(masks, "effect_sd"),
-        masks.obs["n_cells"],
-    )
     explorer.show_figure(
-        mask_heatmap(tables, groups, shown, view, truth=truth),
+        mask_heatmap(hover_tables(values), groups, shown, view, truth=truth),
         key="mask_map",
         alt=f"{view.label} of each perturbation on each latent dimension. {finding} "
         + compared.replace("**", ""),
         name=f"{run.name}_masks_{VIEW_OF[view.label]}",
+    )
+
+
+def shift_map(choice: str) -> None:
+    """Draw the shifts of a model without a mask."""
+    groups, latents = arranged(run.cache_key, run, choice)
+    finding = mask_tables.shift_finding(masks)
+    st.markdown(finding, help=GLOSSARY["effect"])
+    view = VIEWS["effect"]
+    explorer.show_figure(
+        mask_heatmap(hover_tables(mask_tables.frame(masks, "effect")), groups, latents, view),
+        key="shift_map",
+        alt=f"{view.label} of each perturbation on each latent dimension. {finding}",
+        name=f"{run.name}_shifts",
+    )
+
+
+def hover_tables(values: pd.DataFrame) -> MaskTables:
+    """Put what the hover text says beside what is coloured."""
+    return MaskTables(
+        values,
+        mask_tables.frame(masks) if with_mask else None,
+        mask_tables.frame(masks, "effect"),
+        mask_tables.frame(masks, "effect_sd"),
+        masks.obs["n_cells"],
     )
 
 
@@ -167,72 +191,54 @@ def tables(choice: str, threshold: float) -> None:
     """Draw the same mask as two tables."""
     by_perturbation, by_latent = st.tabs(["Perturbations", "Latent dimensions"])
     with by_perturbation:
-        groups, _ = arranged(run.cache_key, run, choice)
-        explorer.show_table(
-            mask_tables.perturbation_table(masks, groups, threshold),
-            key="mask_perturbations",
-            name=f"{run.name}_mask_by_perturbation",
-            column_config={
-                "perturbation": st.column_config.TextColumn("Perturbation", pinned=True),
-                "group": st.column_config.TextColumn(
-                    "Group", width=180, help="As chosen above the map."
-                ),
-                "n_cells": st.column_config.NumberColumn(
-                    "Cells", format="localized", help="Cells with this perturbation, alone or not."
-                ),
-                "n_open": st.column_config.NumberColumn(
-                    "Open latents", help="How many latent dimensions it shifts."
-                ),
-                "open_latents": st.column_config.TextColumn(
-                    "Which latents",
-                    width=170,
-                    help="The latent dimensions it shifts, the strongest shift first.",
-                ),
-                "strength": st.column_config.NumberColumn(
-                    "Shift",
-                    format="%.2f",
-                    help="Length of the whole shift, in units where unperturbed cells spread by "
-                    "about 1 in each dimension.",
-                ),
-                "n_significant": st.column_config.NumberColumn(
-                    "Genes",
-                    help="Genes that differ from control cells in the data at FDR 5%.",
-                ),
-            },
-        )
+        perturbation_table(choice, threshold)
     with by_latent:
         explorer.show_table(
             mask_tables.latent_table(masks, threshold),
             key="mask_latents",
             name=f"{run.name}_mask_by_latent",
-            column_config={
-                "latent": st.column_config.TextColumn("Latent", pinned=True),
-                "n_open": st.column_config.NumberColumn(
-                    "Perturbations", help="How many perturbations shift it."
-                ),
-                "mean_effect": st.column_config.NumberColumn(
-                    "Mean shift",
-                    format="%.2f",
-                    help="Mean size of their shifts, in units where unperturbed cells spread by "
-                    "about 1.",
-                ),
-                "perturbations": st.column_config.TextColumn(
-                    "Which perturbations",
-                    width="large",
-                    help="The perturbations that shift it, the strongest first.",
-                ),
-            },
+            column_config=MASK_LATENTS,
         )
 
 
+def perturbation_table(choice: str, threshold: float) -> None:
+    """List what each perturbation shifts."""
+    groups, _ = arranged(run.cache_key, run, choice)
+    explorer.show_table(
+        mask_tables.perturbation_table(masks, groups, threshold),
+        key="mask_perturbations",
+        name=f"{run.name}_{'mask' if with_mask else 'shift'}_by_perturbation",
+        column_config=MASK_PERTURBATIONS,
+    )
+
+
 run = explorer.current_run()
-explorer.page_header(
-    "Masks",
-    "Which mechanisms do these perturbations share? Each row is a perturbation, each column a "
-    "latent dimension; a filled cell means that the perturbation shifts that dimension.",
-)
 masks = run.masks()
+with_mask = mask_tables.has_mask(masks)
+explorer.page_header(
+    "Masks", f"Which mechanisms do these perturbations share? {READING if with_mask else ''}"
+)
+if not mask_tables.has_shift(masks):
+    st.info(
+        f"This {card.family_name(run)} has neither masks nor shifts: its networks are told what "
+        "was done to a cell, and nothing in its latent space stands for a perturbation. What it "
+        "predicts is on the Effects page, and its map of cells on the Latents page.",
+        icon=":material/grid_off:",
+    )
+    links.to_pages("effects", "latents")
+    st.stop()
+if not with_mask:
+    st.info(
+        f"This {card.family_name(run)} has no mask: every perturbation shifts all latent "
+        "dimensions, so it does not say which mechanisms perturbations share. Shown are the shifts "
+        "themselves: rows are perturbations, columns latent dimensions.",
+        icon=":material/grid_off:",
+    )
 shared_choice, shared_threshold = controls()
-mask_map(shared_choice, shared_threshold)
-st.subheader("Who opens what", anchor=False)
-tables(shared_choice, shared_threshold)
+if with_mask:
+    mask_map(shared_choice, shared_threshold)
+    st.subheader("Who opens what", anchor=False)
+    tables(shared_choice, shared_threshold)
+else:
+    shift_map(shared_choice)
+    perturbation_table(shared_choice, shared_threshold)

@@ -35,6 +35,12 @@ NEXT = {
         "What would these do together?",
         "Predicted shift of two or more perturbations, and the measurement.",
     ),
+    "pages/models.py": (
+        "Models",
+        ":material/leaderboard:",
+        "Which model does best?",
+        "Checkpoints side by side, with simple baselines beside them.",
+    ),
 }
 
 
@@ -78,7 +84,8 @@ def contents() -> None:
             format="localized",
             border=True,
             help=f"{GLOSSARY['held-out cells']} Trained on {splits.get('train', 0):,} cells; "
-            f"{splits.get('val', 0):,} more decided when to stop.",
+            f"{splits.get('val', 0):,} more decided when to stop."
+            + (f" {splits['unused']:,} are left out by the split." if "unused" in splits else ""),
         )
 
 
@@ -153,16 +160,12 @@ def training() -> None:
     if history.empty:
         st.info("This checkpoint came without training curves.", icon=":material/show_chart:")
         return
-    share, finding = metrics["share_open"], card.training_sentence(history)
-    st.markdown(
-        f"The model has **{share:.1%}** of mask entries open, in **{metrics['n_latents_used']}** "
-        f"of {run.config['model'].get('n_latent', '?')} latent dimensions. {finding}",
-        help=GLOSSARY["open"],
-    )
+    share, finding = card.share_sentence(run), card.training_sentence(history)
+    st.markdown(f"{share} {finding}", help=GLOSSARY["open"])
     explorer.show_figure(
         training_curves(history),
         key="start_training",
-        alt=f"Training curves. {finding} {share:.1%} of mask entries are open.",
+        alt=f"Training curves. {finding} {share.replace('**', '')}",
         name=f"{run.name}_training",
     )
 
@@ -170,7 +173,7 @@ def training() -> None:
 def onward() -> None:
     """Link to the other pages by the question that each answers."""
     st.subheader("Where to go next", anchor=False)
-    with st.grid(4, min_column_width=170):
+    with st.grid(len(NEXT), min_column_width=170):
         for page, (name, icon, question, words) in NEXT.items():
             with st.container(border=True, height="stretch"):
                 st.page_link(page, label=f"**{name}**", icon=icon)

@@ -98,6 +98,14 @@ def extrapolation(masks: AnnData, effects: AnnData, perturbations: Sequence[str]
     )
 
 
+def trained_combinations(effects: AnnData) -> list[str]:
+    """Combinations that training cells have, most cells first."""
+    obs = effects.obs[effects.obs["n_perturbations"].astype(int) > 1]
+    seen = obs[obs["seen_in_training"].astype(bool)]
+    ranked = seen.sort_values("n_cells_train", ascending=False, kind="stable")
+    return [str(name) for name in ranked.index]
+
+
 def add_measurement(
     prediction: pd.DataFrame, effects: AnnData, condition: str | None, *, cells: Cells
 ) -> pd.DataFrame:

@@ -154,6 +154,12 @@ def describe_fits(fits: pd.DataFrame) -> str:
         return f"None of {len(fits):,} perturbations has enough held-out cells to be scored."
     clear = scored[scored["n_significant"] >= MANY_GENES]
     text = f"{len(scored):,} of {len(fits):,} perturbations could be scored on held-out cells. "
+    unseen = scored[~scored["seen_in_training"]]
+    if len(unseen):
+        text += (
+            f"{len(unseen):,} of these, not seen in training, have a median correlation of "
+            f"{unseen['pearson'].median():.2f}. "
+        )
     if clear.empty:
         return text + f"None of them changes {MANY_GENES} genes or more, so there is little to fit."
     if len(clear) == 1:

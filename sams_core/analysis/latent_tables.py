@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sams_core.analysis.mask_tables import OPEN_THRESHOLD, annotation_columns, open_entries
+from sams_core.analysis.effect_tables import listed
+from sams_core.analysis.mask_tables import (
+    OPEN_THRESHOLD,
+    annotation_columns,
+    has_mask,
+    has_shift,
+    open_entries,
+)
 from sams_core.analysis.ordering import UNGROUPED, group_by_sets
+from sams_core.record import SPLIT_NAMES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,9 +39,9 @@ def colour_choices(cells: AnnData, masks: AnnData) -> list[str]:
 
 
 def splits(cells: AnnData) -> list[str]:
-    """Parts of the screen that occur among the cells: training, validation, held out, others."""
+    """Parts of the screen that occur among the cells: training, validation, held out, unused."""
     found = [str(name) for name in cells.obs["split"].unique()]
-    return sorted(found, key=lambda name: ("train", "val", "test", name).index(name))
+    return sorted(found, key=lambda name: (*SPLIT_NAMES, name).index(name))
 
 
 def is_number(values: pd.Series) -> bool:
@@ -117,8 +125,21 @@ def describe_distances(found: Mapping[str, tuple[float, float]]) -> str:
     """Say how far perturbations move their cells (from `distances`); nothing without any."""
     if not found:
         return ""
+    if all(basal == full for basal, full in found.values()):
+        parts = [f"{name} {basal:.1f}" for name, (basal, _) in found.items()]
+        return f"Distance from control cells: {', '.join(parts)}."
     parts = [f"{name} {basal:.1f} → {full:.1f}" for name, (basal, full) in found.items()]
     return f"Distance from control cells, basal → full: {', '.join(parts)}."
+
+
+def openers(masks: AnnData, latent: int) -> str:
+    """Say which perturbations shift a latent dimension; nothing where none ever does."""
+    if not has_shift(masks):
+        return ""
+    if not has_mask(masks):
+        return "shifted by every perturbation, as this model has no mask"
+    names = masks.obs_names[open_entries(masks, OPEN_THRESHOLD)[:, latent]]
+    return f"shifted by {listed(names)}" if len(names) else "not used by any mask"
 
 
 def category_order(values: pd.Series, masks: AnnData, choice: str) -> list[str]:
@@ -139,7 +160,8 @@ def perturbation_table(masks: AnnData) -> pd.DataFrame:
     Returns
     -------
     DataFrame: ``x``, ``y``, ``n_cells``, ``n_significant``, ``n_open`` (latent dimensions with an
-    inclusion probability above one half), ``open_latents`` (their names), and the annotations.
+    inclusion probability above one half), ``open_latents`` (their names), and the annotations;
+    without a mask nothing of what is open.
     """
     is_open = open_entries(masks, OPEN_THRESHOLD)
     position = np.asarray(masks.obsm["X_umap"], dtype=float)
@@ -155,6 +177,8 @@ def perturbation_table(masks: AnnData) -> pd.DataFrame:
         },
         index=pd.Index(masks.obs_names.astype(str), name="perturbation"),
     )
+    if not has_mask(masks):
+        table = table.drop(columns=["n_open", "open_latents"])
     for column in annotation_columns(masks):
         table[column] = masks.obs[column].astype(object).to_numpy()
     return table

@@ -24,6 +24,16 @@ ZERO = "\u200b"
 _NOT_ANNOTATIONS = {"n_cells", "n_cells_train", "n_significant"}
 
 
+def has_mask(masks: AnnData) -> bool:
+    """Whether the model says which latent dimensions a perturbation shifts, and which not."""
+    return bool(masks.uns.get("has_mask", True))
+
+
+def has_shift(masks: AnnData) -> bool:
+    """Whether a perturbation is a shift in the model's latent space."""
+    return bool(masks.uns.get("has_shift", True))
+
+
 def annotation_columns(masks: AnnData) -> list[str]:
     """Columns of ``masks.obs`` that can group perturbations: text with a few repeated values."""
     return [
@@ -105,6 +115,18 @@ def finding(masks: AnnData, threshold: float) -> str:
     ).strip()
 
 
+def shift_finding(masks: AnnData) -> str:
+    """Say in a sentence or two how far perturbations shift where there is no mask."""
+    lengths = pd.Series(_shift_lengths(masks), index=masks.obs_names.astype(str))
+    strongest = lengths.sort_values(ascending=False, kind="stable")
+    return (
+        f"{masks.n_obs:,} perturbations shift all {masks.n_vars} latent dimensions, by "
+        f"{lengths.median():.1f} in the typical one (length of the whole shift, in units where "
+        f"unperturbed cells spread by about 1). {listed(strongest.index[:3])} shift farthest, "
+        f"{strongest.index[0]} by {strongest.iloc[0]:.1f}."
+    )
+
+
 def silent_rows(masks: AnnData, threshold: float) -> NDArray[np.bool_]:
     """(T,) whether a perturbation opens no latent dimension."""
     return np.asarray(~open_entries(masks, threshold).any(axis=1))
@@ -133,7 +155,8 @@ def perturbation_table(masks: AnnData, groups: Sequence[Group], threshold: float
     Returns
     -------
     DataFrame: ``group`` (if named), ``n_cells``, ``n_open``, ``open_latents`` (strongest effect
-    first), ``strength`` (length of the effect vector, basal s.d.), ``n_significant``.
+    first), ``strength`` (length of the effect vector, basal s.d.), ``n_significant``; without a
+    mask nothing of what is open.
     """
     is_open = open_entries(masks, threshold)
     effect = np.asarray(masks.layers["effect"], dtype=np.float64)
@@ -146,11 +169,13 @@ def perturbation_table(masks: AnnData, groups: Sequence[Group], threshold: float
                 _listed(latents, open_row, np.abs(effect_row))
                 for open_row, effect_row in zip(is_open, effect, strict=True)
             ],
-            "strength": np.sqrt((effect**2).sum(axis=1)),
+            "strength": _shift_lengths(masks),
             "n_significant": masks.obs["n_significant"].to_numpy(),
         },
         index=pd.Index(masks.obs_names.astype(str), name="perturbation"),
     )
+    if not has_mask(masks):
+        table = table.drop(columns=["n_open", "open_latents"])
     rows = np.concatenate([group.rows for group in groups])
     ordered = table.iloc[rows]
     if any(group.name for group in groups):
@@ -219,6 +244,10 @@ def match_truth(
         for k in order
     ]
     return pd.DataFrame(truth[:, order], index=masks.obs_names, columns=names), match
+
+
+def _shift_lengths(masks: AnnData) -> NDArray[np.float64]:
+    return np.linalg.norm(np.asarray(masks.layers["effect"], dtype=np.float64), axis=1)
 
 
 def _listed(names: NDArray[Any], chosen: NDArray[np.bool_], weight: NDArray[np.float64]) -> str:

@@ -7,13 +7,14 @@ from sams_core.explorer.navigation import front_door, navigation
 from sams_core.explorer.run import Run
 from sams_core.explorer.state import current_run, sidebar
 from sams_core.explorer.warm import warm_up
-from sams_core.explorer.widgets import page_header, show_figure, show_table
+from sams_core.explorer.widgets import header, page_header, show_figure, show_table
 
 __all__ = [
     "GLOSSARY",
     "Run",
     "current_run",
     "front_door",
+    "header",
     "navigation",
     "page_header",
     "show_figure",

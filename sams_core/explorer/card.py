@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sams_core.analysis import mask_tables
+from sams_core.analysis.comparison import split_name
 from sams_core.analysis.effect_tables import MANY_GENES
 from sams_core.explorer.run import Run
 from sams_core.figures.quality import Score
@@ -24,8 +26,20 @@ INFERENCE = {
     "correlated_e": ("correlated in effects", "effects are inferred together with the mask"),
     "correlated_z": ("correlated in cells", "each cell's own state is inferred together with its "
                      "shift"),
-    "mean_field": ("mean field", "mask, effects and cells are inferred independently"),
+    "mean_field": ("mean field", "effects, cells and, where there is one, the mask are inferred "
+                   "independently"),
+    None: ("amortised mean field", "each cell's state is inferred from its counts"),
 }  # fmt: skip
+COMBINATIONS = {
+    "sum": ("sums of perturbations", "so those never measured can be predicted"),
+    "own": ("perturbations of their own", "so those not trained on cannot be predicted"),
+}
+SPLITS = {
+    "random": "cells of every condition are held out at random",
+    "ood_combinations": "some combinations are held out whole, to see whether the model "
+    "foretells them",
+    "data_efficiency": "the model learns from a part of the combinations' cells",
+}
 BASELINES = {"no_change": "No change", "perturbed_mean": "Mean of all perturbations"}
 BASELINE_WORDS = {
     "no_change": "no perturbation does anything",
@@ -129,22 +143,64 @@ def scores(metrics: Mapping[str, Any], score: str = "pearson") -> list[Score]:
     ]
 
 
+def family_name(run: Run) -> str:
+    """What the run's kind of model is called."""
+    family = str(run.config["family"])
+    return FAMILIES.get(family, (family, ""))[0]
+
+
+def share_sentence(run: Run) -> str:
+    """Say how much of the mask is open, or that there is none."""
+    metrics, n_latent = run.metrics(), run.config["model"].get("n_latent", "?")
+    if metrics["share_open"] is not None:
+        return (
+            f"The model has **{metrics['share_open']:.1%}** of mask entries open, in "
+            f"**{metrics['n_latents_used']}** of {n_latent} latent dimensions."
+        )
+    if mask_tables.has_shift(run.masks()):
+        return (
+            f"This {family_name(run)} has no mask: every perturbation shifts all {n_latent} latent "
+            "dimensions."
+        )
+    return (
+        f"This {family_name(run)} has no mask and no shifts: its networks are told what was done "
+        "to a cell."
+    )
+
+
+def unseen_sentence(run: Run) -> str:
+    """Say what the model has to go on for a condition that no training cell has."""
+    if run.config.get("combinations") == "own":
+        return (
+            f"No training cell has this combination, and to this {family_name(run)} every "
+            "combination is a perturbation of its own: it has nothing to go on, and its effect "
+            "below is what it assumed before training."
+        )
+    return (
+        "No training cell has this condition: the model's effect is put together from what it "
+        "learned about its perturbations elsewhere."
+    )
+
+
 def model_card(run: Run) -> pd.DataFrame:
     """What the model is and how it was made: columns ``What``, ``Value``, ``In plain words``."""
     config, model, training = run.config, run.config["model"], run.config["training"]
     family, family_words = FAMILIES.get(config["family"], (config["family"], ""))
-    inference, inference_words = INFERENCE.get(
-        model.get("inference", ""), (model.get("inference", "–"), "")
-    )
+    guide = model.get("inference")
+    inference, inference_words = INFERENCE.get(guide, (str(guide), ""))
+    combinations, combinations_words = COMBINATIONS[config.get("combinations", "sum")]
+    split = config.get("split")
     versions = config.get("versions", {})
     rows = [
         ("Model", family, family_words),
         ("Inference", inference, inference_words),
         ("Latent dimensions", _text(model.get("n_latent")), "axes that describe a cell"),
+        *_mask_prior(model),
+        ("Combinations are", combinations, combinations_words),
         (
-            "Mask prior",
-            _text(model.get("mask_prior")),
-            "share of mask entries expected open before seeing data",
+            "Split",
+            split_name(split),
+            SPLITS.get(split["kind"], "") if split else "which cells train came with the screen",
         ),
         (
             "Steps",
@@ -166,6 +222,19 @@ def model_card(run: Run) -> pd.DataFrame:
         ("Digest", run.digest[:12], "fingerprint: the same digest is exactly the same model"),
     ]
     return pd.DataFrame(rows, columns=["What", "Value", "In plain words"])
+
+
+def _mask_prior(model: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The row about the mask's prior; none without a mask."""
+    if model.get("learned_mask_prior") or ("mask_prior_a" in model and "mask_prior" not in model):
+        prior = f"learned, Beta({model['mask_prior_a']:g}, {model['mask_prior_b']:g})"
+        words = "each entry learns how likely it is to be open; a larger second number is sparser"
+    elif "mask_prior" in model:
+        prior = _text(model["mask_prior"])
+        words = "share of mask entries expected open before seeing data"
+    else:
+        return []
+    return [("Mask prior", prior, words)]
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from sams_core.analysis.evaluation_files import EVALUATION, RUNS, is_sweep
 from sams_core.errors import CheckpointError
 from sams_core.record import CONFIG, EXPLORER, MANIFEST, read_config
 
@@ -32,8 +33,14 @@ class Entry:
         From its configuration; empty when that cannot be read.
     problem
         Why it cannot be shown, in one sentence; ``None`` when it can.
-    simulated, n_cells
+    simulated, n_cells, fingerprint
         Of the screen it was trained on.
+    family
+        Of the model.
+    evaluated
+        Whether `evaluate` wrote its scores.
+    prepared
+        Whether `prepare` was run at all.
     """
 
     name: str
@@ -43,6 +50,15 @@ class Entry:
     problem: str | None
     simulated: bool = False
     n_cells: int = 0
+    fingerprint: str = ""
+    family: str = ""
+    evaluated: bool = False
+    prepared: bool = False
+
+    @property
+    def only_evaluated(self) -> bool:
+        """Whether it has scores to compare, but no tables to open."""
+        return self.evaluated and not self.prepared
 
 
 def roots() -> list[Path]:
@@ -64,7 +80,8 @@ def find(folders: Iterable[Path] | None = None) -> list[Entry]:
     Parameters
     ----------
     folders
-        Each may be a checkpoint folder itself or hold some; by default :func:`roots`.
+        Each may be a checkpoint folder or a sweep, or hold some of either; by default
+        :func:`roots`.
     """
     entries: dict[str, Entry] = {}
     seen: set[Path] = set()
@@ -92,16 +109,28 @@ def lookup(entries: list[Entry], wanted: str) -> Entry | None:
 def _runs_in(root: Path) -> list[Path]:
     if (root / CONFIG).is_file():
         return [root]
+    if is_sweep(root):
+        return _checkpoints(root / RUNS)
+    swept = [
+        run for child in _children(root) if is_sweep(child) for run in _checkpoints(child / RUNS)
+    ]
+    return [*_checkpoints(root), *swept]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [child for child in _children(folder) if (child / CONFIG).is_file()]
+
+
+def _children(folder: Path) -> list[Path]:
     try:
-        children = sorted(child for child in root.iterdir() if not child.name.startswith("."))
+        return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
     except OSError:
         return []
-    return [child for child in children if (child / CONFIG).is_file()]
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
     stamps = []
-    for name in (CONFIG, f"{EXPLORER}/{MANIFEST}"):
+    for name in (CONFIG, f"{EXPLORER}/{MANIFEST}", EVALUATION):
         try:
             stamps.append((folder / name).stat().st_mtime_ns)
         except OSError:
@@ -109,14 +138,15 @@ def _stamp(folder: Path) -> tuple[int, ...]:
     return tuple(stamps)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _read_entry(folder: Path, stamp: tuple[int, ...]) -> Entry:
     try:
         config = read_config(folder)
     except CheckpointError as error:
         return Entry(folder.name, folder, "", "", str(error))
     problem = None
-    if not (folder / EXPLORER).is_dir():
+    prepared = (folder / EXPLORER).is_dir()
+    if not prepared:
         problem = (
             f"{folder.name} is trained but its tables are not prepared; run "
             f"`python -m sams_core prepare {folder}`."
@@ -134,6 +164,10 @@ def _read_entry(folder: Path, stamp: tuple[int, ...]) -> Entry:
         problem,
         config.simulated,
         config.data.n_cells,
+        config.data.fingerprint,
+        config.family,
+        (folder / EVALUATION).is_file(),
+        prepared,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from sams_core.explorer.glossary import GLOSSARY
+from sams_core.explorer.glossary import FIGURES, GLOSSARY
 
 _NUMBER = st.column_config.NumberColumn
 _TEXT = st.column_config.TextColumn
@@ -67,6 +67,78 @@ PERTURBATIONS = {
     "open_latents": _TEXT("Which latents", help="The latent dimensions it shifts."),
 }
 """Columns of `sams_core.analysis.latent_tables.perturbation_table`; annotations follow."""
+
+
+MASK_PERTURBATIONS = {
+    "perturbation": EFFECTS["perturbation"],
+    "group": _TEXT("Group", width=180, help="As chosen above the map."),
+    "n_cells": _NUMBER(
+        "Cells", format="localized", help="Cells with this perturbation, alone or not."
+    ),
+    "n_open": PERTURBATIONS["n_open"],
+    "open_latents": _TEXT(
+        "Which latents",
+        width=170,
+        help="The latent dimensions it shifts, the strongest shift first.",
+    ),
+    "strength": _NUMBER(
+        "Shift",
+        format="%.2f",
+        help="Length of the whole shift, in units where unperturbed cells spread by about 1 in "
+        "each dimension.",
+    ),
+    "n_significant": _NUMBER(
+        "Genes", help="Genes that differ from control cells in the data at FDR 5%."
+    ),
+}
+"""Columns of `sams_core.analysis.mask_tables.perturbation_table`."""
+
+MASK_LATENTS = {
+    "latent": _TEXT("Latent", pinned=True),
+    "n_open": _NUMBER("Perturbations", help="How many perturbations shift it."),
+    "mean_effect": _NUMBER(
+        "Mean shift",
+        format="%.2f",
+        help="Mean size of their shifts, in units where unperturbed cells spread by about 1.",
+    ),
+    "perturbations": _TEXT(
+        "Which perturbations",
+        width="large",
+        help="The perturbations that shift it, the strongest first.",
+    ),
+}
+"""Columns of `sams_core.analysis.mask_tables.latent_table`."""
+
+
+LINES = {
+    "name": _TEXT("Model or baseline", pinned=True),
+    "kind": _TEXT("Kind"),
+    "fraction": _NUMBER("In training", format="percent"),
+    "mean": _NUMBER("Mean", format="%.3f", help="Over runs with different seeds."),
+    "sd": _NUMBER("± sd", format="%.3f", help="Over the same runs; none for a single one."),
+    "n": _NUMBER("n", help="Runs; for baselines and the ceiling, splits."),
+    "iwelbo_relative": _NUMBER(
+        "Test IWELBO", format="%.2f", help="Relative to SAMS-VAE trained on no combination."
+    ),
+    "pearson": _NUMBER("ATE Pearson", format="%.3f", help=FIGURES["pearson"]),
+}
+"""Columns of `sams_core.analysis.comparison.lines_table`, and of the paper's Norman results."""
+
+LATENT_PAIRS = {
+    "latent": _TEXT("Latent of the first", pinned=True),
+    "partner": _TEXT("Partner in the second"),
+    "direction": _TEXT("Direction", help="Whether partners shift cells to the same side."),
+    "overlap": _NUMBER(
+        "Overlap",
+        format="%.2f",
+        help="How alike the partners' shifts are over perturbations: absolute cosine, 1 for equal "
+        "patterns.",
+    ),
+    "n_both": _NUMBER("Open in both", help="Perturbations that open it in both checkpoints."),
+    "n_first": _NUMBER("First only"),
+    "n_second": _NUMBER("Second only"),
+}
+"""Columns of `sams_core.analysis.replication_tables.latent_pairs`."""
 
 
 def combination(columns: Iterable[str], singles: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The model's terms in words a biologist uses, one sentence each."""
+"""The model's terms, and the figures of an evaluation, in words a biologist uses."""
 
 from __future__ import annotations
 
@@ -82,3 +82,58 @@ GLOSSARY: dict[str, str] = {
         "mean little."
     ),
 }
+
+FIGURES: dict[str, str] = {
+    "iwelbo": (
+        "Log-likelihood of held-out cells per cell, bounded from below (importance-weighted, in "
+        "nats): how well the model foretells whole cells it never saw. Only differences mean "
+        "something, and only on one screen and split."
+    ),
+    "mask_f1": GLOSSARY["F1"],
+    "mask_precision": "Share of the entries that the model opens that are truly open.",
+    "mask_recall": "Share of the truly open entries that the model opens.",
+    "mask_mcc": (
+        "Mean correlation of the model's latent dimensions with the true ones they are matched to."
+    ),
+    "mask_share_open": "Share of mask entries that the model opens; a sparse mask has few.",
+    "pathway_accuracy": (
+        "How often a perturbation's known pathway can be told from its mask alone, by logistic "
+        "regression on perturbations left out. Beside it: guessing the largest pathway, the same "
+        "with pathways shuffled, and the same from the data's own effects."
+    ),
+    "pathway_accuracy_forest": "The same, told by a random forest.",
+    "pearson": (
+        "Correlation of predicted with measured average treatment effects, over all conditions "
+        "and genes; effects are differences of mean log2 counts per 10,000."
+    ),
+    "pearson_mean": (
+        "The same with effects as differences of mean raw counts, which strongly expressed genes "
+        "dominate."
+    ),
+    "pearson_change": "Correlation within each condition over genes, averaged over conditions.",
+    "r2": "Share of the measured effects' variance that is predicted; below 0 is worse than none.",
+    "rmse": "Typical error of a predicted effect, in log2 units.",
+    "pearson_change_top20": GLOSSARY["top 20"],
+    "pearson_change_top1000": "The same over the 1,000 most changed genes.",
+    "rmse_top20": "Typical error over each condition's 20 most changed genes, in log2 units.",
+    "rmse_top1000": "Typical error over each condition's 1,000 most changed genes, in log2 units.",
+    "e_distance": (
+        "How far the cloud of predicted cells lies from the cloud of measured ones, in principal "
+        "components of the data; 0 is the same cloud."
+    ),
+    "retrieval_rank": (
+        "Where the right condition comes when all are ranked by likeness to the prediction: 0 is "
+        "first, 0.5 is chance."
+    ),
+    "de_overlap": "Share of the genes called changed in the data that the prediction changes most.",
+    "de_direction": "Share of the genes called changed in the data that move the predicted way.",
+    "coverage_90": (
+        "Share of measured effects inside the model's 90% interval; an honest model has 0.9."
+    ),
+    "share_p_below_0.05": (
+        "Share of measured effects that the model holds for surprising at 5%; an honest one has "
+        "0.05."
+    ),
+    "seconds": "How long training took.",
+}
+"""What each figure of an evaluation says."""

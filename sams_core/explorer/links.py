@@ -1,10 +1,20 @@
-"""Words about a page's address: what it asks for that is not there."""
+"""Links to pages, and words about an address that asks for what is not there."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 import streamlit as st
+
+from sams_core.explorer.navigation import PAGES
+
+
+def to_pages(*names: str) -> None:
+    """Draw links to pages, named as their files in ``pages/``."""
+    with st.container(horizontal=True):
+        for name in names:
+            title, icon, _ = PAGES[name]
+            st.page_link(f"pages/{name}.py", label=title, icon=f":material/{icon}:")
 
 
 def tell(key: str, options: Collection[str]) -> None:

@@ -26,6 +26,11 @@ PAGES = {
         "Maps of cells and of perturbations in the model's latent space.",
     ),
     "combine": ("Combine", "add_circle", "What two or more perturbations would do together."),
+    "models": (
+        "Models",
+        "leaderboard",
+        "Checkpoints side by side, with simple baselines and the data's own ceiling.",
+    ),
 }
 """Name of the file in ``pages/``: title, icon and what the page answers; the first opens first."""
 

@@ -13,6 +13,7 @@ RUN_KEY = "run"
 IMAGE_KEY = "image"
 SIMULATED_KEY = "screen_is_simulated"
 IMAGE_FORMATS = ("SVG", "PNG")
+_LISTED = 12
 
 _NOTHING_YET = """
 There is no checkpoint to show yet. Train one on your own screen and prepare its tables:
@@ -30,7 +31,7 @@ def sidebar() -> None:
     """Draw the checkpoint picker; called once, by the front door."""
     entries = catalogue.find()
     with st.sidebar:
-        if entries:
+        if any(not entry.only_evaluated for entry in entries):
             _picker(entries)
         st.segmented_control(
             "Save figures as",
@@ -51,9 +52,15 @@ def current_run() -> Run:
     if not entries:
         st.info(_NOTHING_YET, title="No checkpoint found", icon=":material/folder_open:")
         st.stop()
-    entry = catalogue.lookup(entries, str(st.session_state.get(RUN_KEY, ""))) or entries[0]
+    run = open_entry(chosen_entry(entries))
+    mark_simulated(run.simulated)
+    return run
+
+
+def open_entry(entry: catalogue.Entry) -> Run:
+    """Open a checkpoint; stop the page with a sentence if it cannot be shown."""
     try:
-        run = open_run(entry)
+        return open_run(entry)
     except SamsError as error:
         st.error(
             str(error),
@@ -61,13 +68,23 @@ def current_run() -> Run:
             icon=":material/folder_off:",
         )
         st.stop()
-    st.session_state[SIMULATED_KEY] = run.simulated
-    return run
+
+
+def chosen_entry(entries: list[catalogue.Entry]) -> catalogue.Entry:
+    """Return the one of these checkpoints that the sidebar points to."""
+    return catalogue.lookup(entries, str(st.session_state.get(RUN_KEY, ""))) or entries[0]
+
+
+def mark_simulated(simulated: bool) -> None:
+    """Have the figures and files that follow say whether their screen is simulated."""
+    st.session_state[SIMULATED_KEY] = simulated
 
 
 def _picker(entries: list[catalogue.Entry]) -> None:
-    names = [entry.name for entry in entries]
     _settle_url(entries)
+    hidden = sum(entry.only_evaluated for entry in entries)
+    entries = [entry for entry in entries if not entry.only_evaluated]
+    names = [entry.name for entry in entries]
     name = st.selectbox(
         "Checkpoint",
         names,
@@ -79,20 +96,27 @@ def _picker(entries: list[catalogue.Entry]) -> None:
     entry = catalogue.lookup(entries, name) or entries[0]
     if entry.title:
         st.caption(entry.title)
+    if hidden:
+        st.caption(f"{hidden:,} more are evaluated but not prepared: the Models page has them.")
     broken = [entry for entry in entries if entry.problem is not None]
     if broken:
         label = f"{len(broken)} folder{'s' if len(broken) > 1 else ''} cannot be shown"
         with st.expander(label, icon=":material/folder_off:"):
-            for entry in broken:
+            for entry in broken[:_LISTED]:
                 st.markdown(f"**{entry.name}**: {entry.problem}")
+            if len(broken) > _LISTED:
+                st.markdown(f"and {len(broken) - _LISTED:,} more")
 
 
 def _settle_url(entries: list[catalogue.Entry]) -> None:
     """Turn a digest in the URL into its name, and say so when the URL names nothing known."""
     wanted = st.query_params.get(RUN_KEY)
-    if not wanted or any(entry.name == wanted for entry in entries):
+    entry = catalogue.lookup(entries, wanted) if wanted else None
+    if not wanted or (entry is not None and entry.name == wanted and not entry.only_evaluated):
         return
-    entry = catalogue.lookup(entries, wanted)
+    if entry is not None and entry.only_evaluated:
+        st.warning(entry.problem, icon=":material/link_off:")
+        return
     if entry is not None:
         st.session_state[RUN_KEY] = entry.name
         return

@@ -41,12 +41,28 @@ def page_header(title: str, lead: str) -> None:
         One sentence: the question that the page answers.
     """
     run = current_run()
+    header(title, lead, screen=run.title, simulated=run.simulated)
+
+
+def header(title: str, lead: str, *, screen: str | None, simulated: bool) -> None:
+    """Write the top of a page about a screen, or about none yet, whatever the sidebar points to.
+
+    Parameters
+    ----------
+    title, lead
+        As for :func:`page_header`.
+    screen
+        The screen's name.
+    simulated
+        Whether it was simulated.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="content")
-        st.badge(run.title, icon=":material/science:", color="gray")
-        if run.simulated:
+        if screen is not None:
+            st.badge(screen, icon=":material/science:", color="gray")
+        if simulated:
             st.badge("Simulated screen", icon=":material/casino:", color="orange")
-    if run.simulated:
+    if simulated:
         st.markdown(
             ":orange[**Simulated:** a computer made these cells from a known truth. Wherever this "
             "page says measured, it means read from simulated cells.]"

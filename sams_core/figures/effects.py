@@ -88,7 +88,7 @@ def fit_scatter(table: pd.DataFrame, *, n_labels: int = 15, height: int = 500) -
     add_identity(fig, limits, "model = ceiling")
     for name, seen, colour, symbol in (
         ("seen in training", True, MODEL, "circle"),
-        ("held out of training", False, DATA, "diamond"),
+        ("not seen in training", False, DATA, "diamond"),
     ):
         part = shown[shown["seen_in_training"] == seen]
         if part.empty:

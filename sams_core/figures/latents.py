@@ -44,7 +44,7 @@ _PANELS = ("Basal: the cell without its perturbation", "Full: the cell as it is"
 
 def cells_by_category(
     basal: np.ndarray,
-    full: np.ndarray,
+    full: np.ndarray | None,
     categories: pd.Series,
     *,
     control: str,
@@ -57,7 +57,7 @@ def cells_by_category(
     Parameters
     ----------
     basal, full
-        Positions (n, 2) of the same cells on the two maps.
+        Positions (n, 2) of the same cells on the two maps; without shifts there is only one.
     categories
         One value a cell (n,); missing values are drawn as background.
     control
@@ -68,7 +68,8 @@ def cells_by_category(
         Categories by importance (most frequent first by default); those beyond
         `MAX_CATEGORIES` are drawn as background.
     """
-    fig = _two_maps()
+    maps = _maps(basal, full)
+    fig = _panels(len(maps))
     if len(categories) == 0:
         return note(go.Figure(), "No cells in this selection.")
     labels = categories.astype(object)
@@ -80,14 +81,12 @@ def cells_by_category(
     size = marker_size(len(labels))
     rest = ~labels.isin([*coloured, control])
     if rest.any():
-        _add_cells(fig, basal, full, rest.to_numpy(), "other cells", BACKGROUND, size * 0.8)
+        _add_cells(fig, maps, rest.to_numpy(), "other cells", BACKGROUND, size * 0.8)
     if control in counts.index:
-        _add_cells(fig, basal, full, (labels == control).to_numpy(), str(control), CONTROL, size)
+        _add_cells(fig, maps, (labels == control).to_numpy(), str(control), CONTROL, size)
     for colour, category in zip(itertools.cycle(CATEGORIES), coloured, strict=False):
         chosen = (labels == category).to_numpy()
-        _add_cells(
-            fig, basal, full, chosen, str(category), colour, size * (1.3 if highlight else 1)
-        )
+        _add_cells(fig, maps, chosen, str(category), colour, size * (1.3 if highlight else 1))
     _finish(fig, height)
     _legend_right(fig, str(categories.name or ""))
     return fig
@@ -95,7 +94,7 @@ def cells_by_category(
 
 def cells_by_number(
     basal: np.ndarray,
-    full: np.ndarray,
+    full: np.ndarray | None,
     values: tuple[np.ndarray, np.ndarray],
     conditions: pd.Series,
     *,
@@ -114,7 +113,8 @@ def cells_by_number(
     centred
         Use a two-sided scale around zero.
     """
-    fig = _two_maps()
+    maps = _maps(basal, full)
+    fig = _panels(len(maps))
     if len(conditions) == 0:
         return note(go.Figure(), "No cells in this selection.")
     both = np.concatenate([np.asarray(v, float) for v in values])
@@ -124,7 +124,7 @@ def cells_by_number(
         high = max(abs(low), abs(high))
         low = -high
     hover = conditions.astype(str).to_numpy() if len(conditions) <= _HOVER_LIMIT else None
-    for column, (points, value) in enumerate(zip((basal, full), values, strict=True), start=1):
+    for column, (points, value) in enumerate(zip(maps, values, strict=False), start=1):
         fig.add_scattergl(
             x=points[:, 0],
             y=points[:, 1],
@@ -211,23 +211,28 @@ def marker_size(n_cells: int) -> float:
     return float(np.clip(14 - 2.4 * np.log10(max(n_cells, 1)), 2.0, 8.0))
 
 
+_HOVER_COLUMNS = ["n_cells", "n_significant", "n_open", "open_latents"]
 _TITLES = {"n_open": "open latents", "n_significant": "significant<br>genes", "n_cells": "cells"}
 
 
-def _two_maps() -> go.Figure:
-    return make_subplots(rows=1, cols=2, subplot_titles=_PANELS, horizontal_spacing=0.04)
+def _maps(basal: np.ndarray, full: np.ndarray | None) -> list[np.ndarray]:
+    return [basal] if full is None else [basal, full]
+
+
+def _panels(number: int) -> go.Figure:
+    titles = _PANELS if number > 1 else None
+    return make_subplots(rows=1, cols=number, subplot_titles=titles, horizontal_spacing=0.04)
 
 
 def _add_cells(
     fig: go.Figure,
-    basal: np.ndarray,
-    full: np.ndarray,
+    maps: Sequence[np.ndarray],
     chosen: np.ndarray,
     name: str,
     colour: str,
     size: float,
 ) -> None:
-    for column, points in enumerate((basal, full), start=1):
+    for column, points in enumerate(maps, start=1):
         fig.add_scattergl(
             x=points[chosen, 0],
             y=points[chosen, 1],
@@ -270,10 +275,11 @@ def _map_points(part: pd.DataFrame, size: pd.Series) -> dict[str, object]:
         "y": part["y"],
         "mode": "markers",
         "text": part.index,
-        "customdata": part[["n_cells", "n_significant", "n_open", "open_latents"]].to_numpy(),
+        "customdata": part.reindex(columns=_HOVER_COLUMNS).to_numpy(),
         "hovertemplate": (
             "<b>%{text}</b><br>%{customdata[0]:,} cells<br>%{customdata[1]} significant genes<br>"
-            "%{customdata[2]} open latents: %{customdata[3]}<extra></extra>"
+            + ("%{customdata[2]} open latents: %{customdata[3]}" if "n_open" in part else "")
+            + "<extra></extra>"
         ),
         "marker": {
             "size": size,

@@ -26,6 +26,7 @@ SATURATION = 3.0
 _HEIGHT_OF_DENSE_MAP = 1200
 _MARGIN = {"l": 8, "r": 8, "t": 40, "b": 16}
 _TITLE_PIXELS = 36
+_PROBABILITY_HOVER = "inclusion probability %{customdata[1]:.2f}<br>"
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,16 @@ class MaskTables:
     ----------
     values
         What is coloured; NaN leaves the page's own colour.
-    probability, effect, effect_sd
-        Inclusion probability, posterior mean and standard deviation of the effect.
+    probability
+        Inclusion probability; None without a mask.
+    effect, effect_sd
+        Posterior mean and standard deviation of the effect.
     n_cells
         (T,) cells of each perturbation.
     """
 
     values: pd.DataFrame
-    probability: pd.DataFrame
+    probability: pd.DataFrame | None
     effect: pd.DataFrame
     effect_sd: pd.DataFrame
     n_cells: pd.Series
@@ -205,8 +208,8 @@ def _model_trace(
         customdata=_hover(tables, layout, latents),
         hovertemplate=(
             "<b>%{customdata[0]}</b> · latent %{x}<br>"
-            "inclusion probability %{customdata[1]:.2f}<br>"
-            "effect %{customdata[2]:+.2f} ± %{customdata[3]:.2f} s.d.<br>"
+            + ("" if tables.probability is None else _PROBABILITY_HOVER)
+            + "effect %{customdata[2]:+.2f} ± %{customdata[3]:.2f} s.d.<br>"
             "%{customdata[4]}<extra></extra>"
         ),
         **_gaps(layout, len(latents)),
@@ -219,7 +222,8 @@ def _hover(tables: MaskTables, layout: _RowLayout, latents: list[str]) -> NDArra
     names = np.array([html.escape(str(name)) for name in tables.values.index], dtype=object)
     hover[:, :, 0] = names[rows][:, None]
     for place, table in enumerate((tables.probability, tables.effect, tables.effect_sd), start=1):
-        hover[:, :, place] = np.round(layout.spread(table[latents].to_numpy()), 3)
+        if table is not None:
+            hover[:, :, place] = np.round(layout.spread(table[latents].to_numpy()), 3)
     cells = tables.n_cells.to_numpy()[rows]
     hover[:, :, 4] = np.array(
         [

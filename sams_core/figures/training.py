@@ -14,26 +14,24 @@ _SPLITS = {"train": ("Training cells", BLUE), "validation": ("Validation cells",
 
 
 def training_curves(history: pd.DataFrame) -> go.Figure:
-    """Draw ELBO a cell and the share of open mask entries over training steps.
+    """Draw ELBO a cell and, with a mask, the share of its open entries over training steps.
 
     Parameters
     ----------
     history
         Columns ``step``, ``split`` (``"train"`` or ``"validation"``), ``elbo`` (nats a cell) and
-        ``share_open`` (0 to 1).
+        ``share_open`` (0 to 1; NaN without a mask).
 
     Returns
     -------
     go.Figure
-        Two panels. The first tenth of training, where the ELBO climbs steeply, may lie below the
-        left panel's range; zoom out to see it.
+        Two panels; one without a mask. The first tenth of training, where the ELBO climbs steeply,
+        may lie below the left panel's range; zoom out to see it.
     """
-    fig = make_subplots(
-        rows=1,
-        cols=2,
-        column_titles=["ELBO per cell (higher is better)", "Share of mask entries open"],
-        horizontal_spacing=0.08,
-    )
+    shares = history[np.isfinite(history["share_open"])].drop_duplicates("step")
+    titles = ["ELBO per cell (higher is better)"]
+    titles += [] if shares.empty else ["Share of mask entries open"]
+    fig = make_subplots(rows=1, cols=len(titles), column_titles=titles, horizontal_spacing=0.08)
     for split, (label, colour) in _SPLITS.items():
         part = history[(history["split"] == split) & np.isfinite(history["elbo"])]
         if len(part):
@@ -47,24 +45,25 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
                 row=1,
                 col=1,
             )
-    shares = history[np.isfinite(history["share_open"])].drop_duplicates("step")
-    fig.add_scatter(
-        x=shares["step"],
-        y=shares["share_open"],
-        name="Open mask entries",
-        line={"color": GREEN, "width": 2},
-        hovertemplate="step %{x:,}<br>%{y:.2~%} open<extra></extra>",
-        showlegend=False,
-        row=1,
-        col=2,
-    )
+    if not shares.empty:
+        fig.add_scatter(
+            x=shares["step"],
+            y=shares["share_open"],
+            name="Open mask entries",
+            line={"color": GREEN, "width": 2},
+            hovertemplate="step %{x:,}<br>%{y:.2~%} open<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=2,
+        )
     apply_style(fig, height=340)
     fig.update_layout(
         margin_t=76, legend={"y": 1.12, "x": 0}, hovermode="x unified", hoverlabel_namelength=-1
     )
     fig.update_annotations(font_size=14)
     fig.update_xaxes(title_text="Training step", tickformat=",")
-    fig.update_yaxes(tickformat=".2~%", rangemode="tozero", row=1, col=2)
+    if not shares.empty:
+        fig.update_yaxes(tickformat=".2~%", rangemode="tozero", row=1, col=2)
     limits = _settled_limits(history)
     if limits is not None:
         fig.update_yaxes(range=limits, row=1, col=1)

@@ -128,7 +128,7 @@ class TestFitScatter:
     def test_held_out_conditions_are_set_apart(self) -> None:
         fig = effects.fit_scatter(fits())
         assert list(points(fig, "seen").text) == ["P0", "P2", "P4"]
-        assert list(points(fig, "held out").text) == ["P1", "P3"]
+        assert list(points(fig, "not seen").text) == ["P1", "P3"]
 
     def test_markers_grow_with_significant_genes(self) -> None:
         sizes = points(effects.fit_scatter(fits()), "seen").marker.size

@@ -63,7 +63,7 @@ def test_a_condition_without_score_says_so(open_page: OpenPage) -> None:
     app = open_page("effects", {"condition": DOUBLES[1]})
     assert not app.exception
     assert app.metric[0].value == "–"
-    assert app.metric[2].delta == "held out of training"
+    assert app.metric[2].delta == "not seen in training"
     assert any("Too few held-out cells" in text.value for text in app.markdown)
 
 
