@@ -46,7 +46,7 @@ def own_combinations(screen: Screen) -> Screen:
 
 
 def with_perturbations(screen: Screen, names: pd.Index) -> Screen:
-    """Give D a column for each of some perturbations, in their order, empty where none was measured.
+    """Give D a column for each of some perturbations, in their order; empty where not measured.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from sams_core.analysis.combinations import predict_combination
 from sams_core.analysis.effects import model_ate
 from sams_core.analysis.expected import expected_log_normalised
 from sams_core.errors import ConfigError
-from sams_core.models import SAMSVAEModule
+from sams_core.models import PerturbationVAE
 from tests.analysis.conftest import PreparedRun
 from tests.support.small_models import small_module
 
@@ -21,7 +21,7 @@ from tests.support.small_models import small_module
 class Trained:
     """The little of a trained model that a prediction reads."""
 
-    module: SAMSVAEModule
+    module: PerturbationVAE
     library_sizes: np.ndarray = field(default_factory=lambda: np.linspace(80.0, 400.0, 101))
 
     @property

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from sams_core.analysis.pathway_accuracy import (
 from sams_core.data.gene_sets import read_gmt
 from sams_core.data.simulation import SimulationConfig, simulate_screen
 
-QUICK = {"n_repeats": 2, "n_permutations": 3}
+QUICK: dict[str, Any] = {"n_repeats": 2, "n_permutations": 3}
 
 
 @pytest.fixture(autouse=True)
