@@ -96,7 +96,8 @@ def test_mask_logits_stay_within_their_bound(screen: Screen) -> None:
     model = SAMSVAE(screen, n_latent=3, n_hidden=8)
     model.train(progress=False, max_mask_logit=0.5, mask_learning_rate=0.5, **QUICK)
     logits = model.module.mask_logits
-    assert logits is not None and float(logits.detach().abs().max()) <= 0.5
+    assert logits is not None
+    assert float(logits.detach().abs().max()) <= 0.5
 
 
 def test_divergence_is_one_sentence(screen: Screen) -> None:
