@@ -17,7 +17,10 @@ class EvaluationConfig(BaseModel):
         2500, ge=2, description="Simulated cells a condition for the model's effects."
     )
     replicates: int = Field(
-        59, ge=19, description="Replicates of the screen for the predictive check."
+        79,
+        ge=39,
+        description="Replicates of the screen for the predictive check; 39, 79, 119, ... give a "
+        "right model a p-value under 0.05 exactly 5% of the time.",
     )
     pathways: str | None = Field(
         None,

@@ -146,7 +146,7 @@ def replicate_check(
     measured
         (C, G) effects in log2 units; a NaN row is not checked.
     n_replicates
-        Replicates, at least 19.
+        Replicates, at least 39: then the smallest p-value is under 0.05.
     seed
         Of every draw.
     progress
