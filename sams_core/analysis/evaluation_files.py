@@ -76,8 +76,8 @@ def read_evaluation(folder: str | Path) -> dict[str, Any]:
     -------
     dict
         The file's fields, and of the checkpoint: ``run`` (the folder's name), ``folder``,
-        ``model`` (what the model is called in a table), ``hyperparameters`` and ``fingerprint``
-        (of the screen).
+        ``model`` (what the model is called in a table), ``hyperparameters`` (with the settings of
+        training and evaluation) and ``fingerprint`` (of the screen).
 
     Raises
     ------
@@ -114,15 +114,14 @@ def read_evaluation(folder: str | Path) -> dict[str, Any]:
         "run": folder.resolve().name,
         "folder": str(folder),
         "model": FAMILY_NAMES.get(config.family, config.family),
-        "hyperparameters": _hyperparameters(config),
+        "hyperparameters": _hyperparameters(config, evaluation["settings"]),
         "fingerprint": config.data.fingerprint,
     }
 
 
-def _hyperparameters(config: CheckpointConfig) -> dict[str, Any]:
-    """Everything that tells two models apart beside family, inference and seed."""
-    record = config.model_dump(mode="json")
-    settings = record["model"] | record["training"] | {"combinations": record.get("combinations")}
+def _hyperparameters(config: CheckpointConfig, evaluated: dict[str, Any]) -> dict[str, Any]:
+    """Everything that keeps figures apart beside family, inference, split and seed."""
+    settings = config.model | config.training | {"combinations": config.combinations} | evaluated
     return {k: v for k, v in settings.items() if k not in ("seed", "inference")}
 
 
@@ -167,7 +166,7 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[dict[str, Any]], list
     -------
     list of dict, list of str
         Evaluations as :func:`read_evaluation` gives them, models that differ only in a
-        hyperparameter told apart by it in ``model``; and the names of a sweep's runs that are left
+        setting told apart by it in ``model``; and the names of a sweep's runs that are left
         out, being unfinished or damaged.
 
     Raises
@@ -198,7 +197,7 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[dict[str, Any]], list
 
 
 def told_apart(evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Name in ``model`` the hyperparameters in which models of one name differ."""
+    """Name in ``model`` the settings in which models of one name differ."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for each in evaluations:
         groups.setdefault((each["model"], each["family"], each["inference"]), []).append(each)

@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sams_core.analysis.evaluate import EvaluationConfig, evaluate
+from sams_core.analysis.evaluate import evaluate
+from sams_core.analysis.evaluation_config import EvaluationConfig
 from sams_core.analysis.prepare import prepare
 from sams_core.api import FAMILIES, load_model
 from sams_core.data.screen import Screen

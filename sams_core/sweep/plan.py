@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sams_core.analysis.evaluate import EvaluationConfig
+from sams_core.analysis.evaluation_config import EvaluationConfig
 from sams_core.api import FAMILIES
 from sams_core.data.gaussian_simulation import GaussianSimulationConfig
 from sams_core.data.options import ReaderOptions

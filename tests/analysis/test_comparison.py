@@ -287,6 +287,17 @@ def test_models_that_differ_in_a_hyperparameter_are_not_averaged(tmp_path: Path)
     ]
 
 
+def test_figures_at_other_particles_are_not_averaged(tmp_path: Path) -> None:
+    runs = [save(tmp_path / name) for name in ("a", "b")]
+    for particles, run in zip((10, 100), runs, strict=True):
+        change(run, settings={"iwelbo_particles": particles, "seed": particles})
+    found, _ = comparison.read_runs(runs)
+    assert [each["model"] for each in found] == [
+        "SAMS-VAE (iwelbo_particles 10)",
+        "SAMS-VAE (iwelbo_particles 100)",
+    ]
+
+
 def test_a_sweep_is_read_with_its_labels_and_without_what_is_not_finished(tmp_path: Path) -> None:
     save(tmp_path / "runs" / "one")
     plan = {"runs": [{"name": "one", "label": "mine"}, {"name": "two", "label": None}]}

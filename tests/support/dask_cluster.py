@@ -16,7 +16,7 @@ from tests.support.server import ROOT
 
 
 @contextmanager
-def dask_cluster(folder: Path, n_workers: int = 2, patience: float = 60) -> Iterator[str]:
+def dask_cluster(folder: Path, n_workers: int = 2, patience: float = 120) -> Iterator[str]:
     """Start a scheduler and workers of one thread each; yield the scheduler's address.
 
     Parameters

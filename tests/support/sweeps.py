@@ -29,7 +29,7 @@ EVALUATION = """
 [evaluation]
 iwelbo_particles = 2
 ate_particles = 10
-replicates = 19
+replicates = 39
 """
 MODEL = """
 [[models]]
