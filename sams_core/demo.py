@@ -1,8 +1,8 @@
 """Builds the embedded checkpoints again: ``python -m sams_core.demo`` (or ``make demo``).
 
-Two real screens and a simulated one are trained with the settings below and prepared; the raw
-counts are not kept. The real screens are read from a folder of h5ad files; see its README for where
-they come from.
+Two real screens and a simulated one are trained with the settings below, prepared and evaluated;
+two more models of the real ones are there to compare with. The raw counts are not kept. The real
+screens are read from a folder of h5ad files; see its README for where they come from.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
+from sams_core.analysis.evaluate import PREDICTIVE_CHECK, evaluate
 from sams_core.analysis.prepare import prepare
-from sams_core.api import SAMSVAE
+from sams_core.api import FAMILIES
 from sams_core.data import Screen, SimulationConfig, read_screen, simulate_screen
+from sams_core.data.splits import SplitConfig
 from sams_core.errors import SamsError
 from sams_core.perturbation_model import SOURCE
 
@@ -49,6 +51,8 @@ class Demo:
     title: str
     screen: Callable[[Path], Screen]
     citation: str | None = None
+    family: str = "sams_vae"
+    seed: int = 0
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -66,19 +70,31 @@ def _simulated(_data: Path) -> Screen:
     )
 
 
+PAPALEXI = _real("papalexi2021_thp1.h5ad")
+PAPALEXI_TITLE = "Papalexi 2021: knockouts in THP-1 cells"
+PAPALEXI_SOURCE = "Papalexi et al. 2021, Nature Genetics (GEO GSE153056)"
+NORMAN = _real("norman2019_k562.h5ad")
+NORMAN_TITLE = "Norman 2019: activation, alone and in pairs, in K562 cells (a subset)"
+NORMAN_SOURCE = "Norman et al. 2019, Science (GEO GSE133344)"
+NORMAN_TRAINING = {"max_steps": 1000, "validation_every": 50}
+
 DEMOS = (
+    Demo("papalexi2021_thp1", PAPALEXI_TITLE, PAPALEXI, PAPALEXI_SOURCE),
     Demo(
-        "papalexi2021_thp1",
-        "Papalexi 2021: knockouts in THP-1 cells",
-        _real("papalexi2021_thp1.h5ad"),
-        "Papalexi et al. 2021, Nature Genetics (GEO GSE153056)",
+        "papalexi2021_thp1_seed1",
+        f"{PAPALEXI_TITLE}, another seed",
+        PAPALEXI,
+        PAPALEXI_SOURCE,
+        seed=1,
     ),
+    Demo("norman2019_k562", NORMAN_TITLE, NORMAN, NORMAN_SOURCE, training=NORMAN_TRAINING),
     Demo(
-        "norman2019_k562",
-        "Norman 2019: activation, alone and in pairs, in K562 cells (a subset)",
-        _real("norman2019_k562.h5ad"),
-        "Norman et al. 2019, Science (GEO GSE133344)",
-        training={"max_steps": 1000, "validation_every": 50},
+        "norman2019_k562_cpa_vae",
+        f"{NORMAN_TITLE}, CPA-VAE",
+        NORMAN,
+        NORMAN_SOURCE,
+        family="cpa_vae",
+        training=NORMAN_TRAINING,
     ),
     Demo(
         "simulated_pathways",
@@ -90,7 +106,7 @@ DEMOS = (
 
 
 def build(demo: Demo, data: Path, out: Path) -> Path:
-    """Train and prepare one checkpoint, in place of the one that was there; returns its folder.
+    """Train, prepare and evaluate one checkpoint, in place of an older one; returns its folder.
 
     Parameters
     ----------
@@ -102,13 +118,22 @@ def build(demo: Demo, data: Path, out: Path) -> Path:
         Folder in which the checkpoint's own folder is made.
     """
     screen = demo.screen(data)
-    model = SAMSVAE(screen, title=demo.title, citation=demo.citation, **demo.model)
+    model = FAMILIES[demo.family](
+        screen,
+        split=SplitConfig(seed=0),
+        seed=demo.seed,
+        title=demo.title,
+        citation=demo.citation,
+        **demo.model,
+    )
     target = out / demo.name
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         folder = Path(scratch) / demo.name
         model.train(out=folder, **demo.training)
         prepare(folder, screen=screen, max_cells=MAX_CELLS)
+        evaluate(folder, screen=screen)
+        (folder / PREDICTIVE_CHECK).unlink()
         (folder / SOURCE).unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         folder.rename(target)
