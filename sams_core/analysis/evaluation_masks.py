@@ -96,14 +96,14 @@ def pathway_scores(
     As :func:`sams_core.analysis.pathway_accuracy.pathway_accuracy`, with ``ate``, the accuracy of
     logistic regression on the measured effects. ``None`` without a mask or without pathways.
     """
+    if not model.has_mask:
+        return None
     names = screen.perturbation_names
     if gene_sets is not None:
         labels = pathways_from_sets(names, gene_sets)
     elif screen.truth is not None and {"pathways", "perturbations"} <= screen.truth.keys():
         labels = pathways_from_truth(names, screen.truth)
     else:
-        return None
-    if not model.has_mask:
         return None
     row = _single_rows(effects, dosages)
     labels = np.where(row >= 0, labels, "")
