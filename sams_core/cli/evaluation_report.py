@@ -189,6 +189,11 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
         yield f"Latents against the known ones: mean correlation coefficient {mask['mcc']:.3f}."
     if found["pathways"]:
         yield _pathway_sentence(found["pathways"])
+    elif found["settings"].get("pathways"):
+        yield (
+            "No pathway accuracy: it takes a family with a mask, and two gene sets with five "
+            "perturbations each that are in no other set."
+        )
     check = found["predictive_check"]
     if check and check["n"]:
         yield (
