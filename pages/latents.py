@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
 from sams_core.analysis import latent_tables
-from sams_core.analysis.mask_tables import annotation_columns, has_mask, has_shift
+from sams_core.analysis.mask_tables import annotation_columns, has_mask, has_shift, trained
 from sams_core.explorer import GLOSSARY, card, controls, links
 from sams_core.explorer.columns import PERTURBATIONS
 from sams_core.explorer.gene_sets import gene_sets
@@ -160,7 +160,7 @@ def perturbation_map() -> None:
         )
         links.to_pages("effects")
         return
-    table = latent_tables.perturbation_table(masks)
+    table = latent_tables.perturbation_table(trained(masks))
     groups = {c.replace("_", " "): c for c in annotation_columns(masks)}
     choices = groups | {word: name for word, name in MAP_NUMBERS.items() if name in table}
     links.tell("map_colour", choices)

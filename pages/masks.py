@@ -38,7 +38,7 @@ class Choices(NamedTuple):
 @st.cache_data(max_entries=64, show_spinner=False)
 def arranged(cache_key: str, _run: Run, choice: str) -> tuple[list[Group], list[str]]:
     """Groups with their rows clustered, and all latents in clustered order."""
-    masks = _run.masks()
+    masks = mask_tables.trained(_run.masks())
     values = np.asarray(masks.X if mask_tables.has_mask(masks) else masks.layers["effect"])
     groups = mask_tables.grouping(masks, choice, gene_sets())
     latents = masks.var_names[latent_order(np.abs(values))]
@@ -213,7 +213,7 @@ def perturbation_table(choice: str, threshold: float) -> None:
 
 
 run = explorer.current_run()
-masks = run.masks()
+masks = mask_tables.trained(run.masks())
 with_mask = mask_tables.has_mask(masks)
 explorer.page_header(
     "Masks", f"Which mechanisms do these perturbations share? {READING if with_mask else ''}"
@@ -233,6 +233,11 @@ if not with_mask:
         "dimensions, so it does not say which mechanisms perturbations share. Shown are the shifts "
         "themselves: rows are perturbations, columns latent dimensions.",
         icon=":material/grid_off:",
+    )
+if n_left_out := run.masks().n_obs - masks.n_obs:
+    st.caption(
+        f"{n_left_out:,} perturbations are left out, as no training cell has them: the model "
+        "learned nothing of them."
     )
 shared_choice, shared_threshold = controls()
 if with_mask:

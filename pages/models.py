@@ -171,7 +171,7 @@ def replication() -> None:
     )
     first, second = (open_entry(entry) for entry in pair)
     mark_simulated(first.simulated)
-    masks = [run.masks() for run in (first, second)]
+    masks = [mask_tables.trained(run.masks()) for run in (first, second)]
     match = match_latents(
         *map(mask_tables.frame, masks),
         *(mask_tables.frame(table, "effect") for table in masks),

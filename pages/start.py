@@ -173,7 +173,7 @@ def training() -> None:
 def onward() -> None:
     """Link to the other pages by the question that each answers."""
     st.subheader("Where to go next", anchor=False)
-    with st.grid(len(NEXT), min_column_width=170):
+    with st.grid(len(NEXT), min_column_width=140):
         for page, (name, icon, question, words) in NEXT.items():
             with st.container(border=True, height="stretch"):
                 st.page_link(page, label=f"**{name}**", icon=icon)

@@ -158,7 +158,8 @@ def describe_fits(fits: pd.DataFrame) -> str:
     if len(unseen):
         text += (
             f"{len(unseen):,} of these, not seen in training, have a median correlation of "
-            f"{unseen['pearson'].median():.2f}. "
+            f"{unseen['pearson'].median():.2f} and, without training cells, no ceiling: only the "
+            "table has them. "
         )
     if clear.empty:
         return text + f"None of them changes {MANY_GENES} genes or more, so there is little to fit."

@@ -34,6 +34,20 @@ def has_shift(masks: AnnData) -> bool:
     return bool(masks.uns.get("has_shift", True))
 
 
+def trained(masks: AnnData) -> AnnData:
+    """The mask table without perturbations that no training cell has: nothing was learned of them.
+
+    Their masks are what the model assumes before training, and would count as open or replicated.
+    """
+    keep = masks.obs["n_cells_train"].to_numpy() > 0
+    if keep.all():
+        return masks
+    part = masks[keep].copy()
+    if "truth_mask" in masks.uns:
+        part.uns["truth_mask"] = np.asarray(masks.uns["truth_mask"])[keep]
+    return part
+
+
 def annotation_columns(masks: AnnData) -> list[str]:
     """Columns of ``masks.obs`` that can group perturbations: text with a few repeated values."""
     return [

@@ -151,13 +151,14 @@ def family_name(run: Run) -> str:
 
 def share_sentence(run: Run) -> str:
     """Say how much of the mask is open, or that there is none."""
-    metrics, n_latent = run.metrics(), run.config["model"].get("n_latent", "?")
-    if metrics["share_open"] is not None:
+    masks, n_latent = mask_tables.trained(run.masks()), run.config["model"].get("n_latent", "?")
+    if mask_tables.has_mask(masks):
+        is_open = mask_tables.open_entries(masks, mask_tables.OPEN_THRESHOLD)
         return (
-            f"The model has **{metrics['share_open']:.1%}** of mask entries open, in "
-            f"**{metrics['n_latents_used']}** of {n_latent} latent dimensions."
+            f"The model has **{is_open.mean():.1%}** of mask entries open, in "
+            f"**{int(is_open.any(axis=0).sum())}** of {n_latent} latent dimensions."
         )
-    if mask_tables.has_shift(run.masks()):
+    if mask_tables.has_shift(masks):
         return (
             f"This {family_name(run)} has no mask: every perturbation shifts all {n_latent} latent "
             "dimensions."

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from sams_core.explorer import GLOSSARY, card
+from sams_core.data.splits import SplitConfig
+from sams_core.explorer import GLOSSARY, card, catalogue
+from sams_core.explorer.run import open_run
 from sams_core.explorer.widgets import file_stem
+from tests.support.example_run import write_example_run
 
 
 def metrics(**changes: Any) -> dict[str, Any]:
@@ -72,6 +76,54 @@ def test_scores_name_the_model_first_and_keep_undefined_baselines() -> None:
 
 def test_missing_baselines_count_as_undefined() -> None:
     assert [score.value for score in card.scores(metrics(baselines={}))] == [0.81, None, None]
+
+
+RECIPE = {"kind": "ood_combinations", "holdout": 0.5, "fraction": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {},
+            {
+                "Model": "SAMS-VAE",
+                "Inference": "correlated",
+                "Mask prior": "0.01",
+                "Combinations are": "sums of perturbations",
+                "Split": "random cells",
+            },
+        ),
+        (
+            {"learned_mask_prior": True, "inference": "mean_field"},
+            {"Mask prior": "learned, Beta(1, 5)", "Inference": "mean field"},
+        ),
+        (
+            {"family": "svae_plus", "mask_prior_b": 2.0},
+            {
+                "Model": "SVAE+",
+                "Inference": "amortised mean field",
+                "Mask prior": "learned, Beta(1, 2)",
+                "Combinations are": "perturbations of their own",
+            },
+        ),
+        ({"family": "cpa_vae"}, {"Model": "CPA-VAE", "Mask prior": None}),
+        ({"family": "conditional_vae"}, {"Model": "Conditional VAE", "Mask prior": None}),
+        (
+            {"split": SplitConfig.model_validate(RECIPE)},
+            {"Split": "held-out combinations, fraction 0.25"},
+        ),
+    ],
+)
+def test_the_model_card_says_what_the_model_is(
+    tmp_path: Path, options: dict[str, Any], expected: dict[str, str | None]
+) -> None:
+    write_example_run(tmp_path / "run", title="A screen", **options)
+    (entry,) = catalogue.find([tmp_path])
+    table = card.model_card(open_run(entry)).set_index("What")
+    values = table["Value"].to_dict()
+    assert {name: values.get(name) for name in expected} == expected
+    assert all(table["In plain words"].str.len() > 0)
 
 
 @pytest.mark.parametrize("term", GLOSSARY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -12,8 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from sams_core.api import SAMSVAE
+from sams_core.api import FAMILIES
 from sams_core.data import Screen
+from sams_core.data.splits import SplitConfig
+from sams_core.record import read_config
+from sams_core.tensors import read_metadata
 
 SINGLES = ("IFNGR1", "IFNGR2", "JAK2", "STAT1", "SMAD4", "TGFBR2", "MYC", "SPI1")
 PATHWAYS = ("IFN-gamma",) * 4 + ("TGF-beta",) * 2 + ("other",) * 2
@@ -25,19 +29,37 @@ CONTROL = "control"
 Labels = NDArray[np.str_]
 
 
-def write_example_run(folder: Path, *, title: str, simulated: bool = False, seed: int = 0) -> Path:
+def write_example_run(
+    folder: Path,
+    *,
+    title: str,
+    simulated: bool = False,
+    seed: int = 0,
+    family: str = "sams_vae",
+    split: SplitConfig | None = None,
+    screen_seed: int | None = None,
+    **hyperparameters: Any,
+) -> Path:
     """Write a prepared checkpoint folder, all of it made up; the model was never trained.
 
     Four perturbations share latents z0 and z1, two open z2, two open nothing; z3 to z5 are unused.
+    Families without a mask shift every latent, or none. Runs of one ``screen_seed``, by default
+    ``seed``, are on one screen.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if screen_seed is None else screen_seed)
     citation = None if simulated else "Nobody et al. 2020, Journal of Examples"
     labels = rng.choice([*SINGLES, *DOUBLES, CONTROL, CONTROL], N_CELLS)
     screen = _screen(rng, labels, simulated)
-    SAMSVAE(screen, title=title, citation=citation, seed=seed, n_latent=N_LATENT).save(folder)
+    settings: dict[str, Any] = {"n_latent": N_LATENT, **hyperparameters}
+    model = FAMILIES[family](
+        screen, title=title, citation=citation, seed=seed, split=split, **settings
+    )
+    model.save(folder)
     explorer = folder / "explorer"
     explorer.mkdir()
     masks = _masks(rng, simulated)
+    if not model.has_mask:
+        _remove_mask(masks, model.has_shift)
     effects = _effects(rng, np.asarray(masks.layers["effect"]))
     for name, table in {
         "masks": masks,
@@ -47,7 +69,54 @@ def write_example_run(folder: Path, *, title: str, simulated: bool = False, seed
         table.write_h5ad(explorer / f"{name}.h5ad", compression="gzip")
     (explorer / "metrics.json").write_text(json.dumps(_metrics(masks, simulated)))
     write_manifest(folder)
-    _history().to_csv(folder / "history.csv", index=False)
+    history = _history()
+    history.loc[:, "share_open"] *= 1.0 if model.has_mask else np.nan
+    history.to_csv(folder / "history.csv", index=False)
+    return folder
+
+
+def write_evaluation(
+    folder: Path,
+    pearson: float,
+    *,
+    iwelbo: float = -100.0,
+    f1: float | None = None,
+    additive: float = 0.6,
+) -> Path:
+    """Write a made-up ``evaluation.json`` beside a checkpoint.
+
+    The model's Pearson is ``pearson`` over all and seen conditions, and 0.1 less over unseen ones;
+    that of the additive baseline is the same for all; the ceiling is 0.9.
+    """
+    record = read_config(folder)
+
+    def score(predictor: str, kind: str, scope: str, value: float | None) -> dict[str, object]:
+        return {
+            "predictor": predictor, "kind": kind, "scope": scope, "metric": "pearson",
+            "value": value, "n_conditions": {"all": 5, "seen": 3, "unseen": 2}[scope],
+        }  # fmt: skip
+
+    scores = [
+        score(*row, value)
+        for scope, less in (("all", 0.0), ("seen", 0.0), ("unseen", 0.1))
+        for row, value in (
+            (("model", "model", scope), pearson - less),
+            (("additive", "baseline", scope), additive),
+            (("no_change", "baseline", scope), None),
+            (("technical_duplicate", "ceiling", scope), 0.9),
+        )
+    ]
+    bound = {"test": iwelbo, "val": iwelbo, "test_seen": iwelbo, "test_unseen": iwelbo - 1}
+    evaluation = {
+        "format": "sams_core.evaluation", "format_version": 1, "checkpoint": record.digest,
+        "weights": read_metadata(folder / "weights.safetensors")["payload"], "label": "made up",
+        "family": record.family, "inference": record.model.get("inference"), "seed": record.seed,
+        "split": record.split, "simulated": record.simulated, "title": record.title,
+        "settings": {}, "iwelbo": bound, "scores": scores,
+        "mask": None if f1 is None else {"share_open": 0.1, "f1": f1}, "pathways": None,
+        "predictive_check": None, "seconds": {"train": 10.0, "evaluate": 1.0},
+    }  # fmt: skip
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
     return folder
 
 
@@ -101,6 +170,14 @@ def _masks(rng: np.random.Generator, simulated: bool) -> ad.AnnData:
     if simulated:
         masks.uns["truth_mask"] = is_open[:, ::-1].astype(np.int8)
     return masks
+
+
+def _remove_mask(masks: ad.AnnData, has_shift: bool) -> None:
+    masks.X = np.full(masks.shape, float(has_shift), np.float32)
+    masks.layers["effect"] = np.asarray(masks.layers["embedding_mean"]) * float(has_shift)
+    masks.var["used"], masks.var["n_open"] = has_shift, masks.n_obs * int(has_shift)
+    masks.uns |= {"has_mask": False, "has_shift": has_shift}
+    masks.uns.pop("truth_mask", None)
 
 
 def _effects(rng: np.random.Generator, shift: NDArray[np.float32]) -> ad.AnnData:
@@ -208,9 +285,13 @@ def _metrics(masks: ad.AnnData, simulated: bool) -> dict[str, object]:
             },
         },
         "elbo": {"train": -420.0, "val": -423.0, "test": -424.0},
-        "share_open": float((np.asarray(masks.X) > 0.5).mean()),
+        "share_open": float((np.asarray(masks.X) > 0.5).mean())
+        if masks.uns.get("has_mask", True)
+        else None,
         "n_latents_used": int(masks.var["used"].sum()),
-        "truth": {"f1": 0.91, "precision": 0.85, "recall": 0.98} if simulated else None,
+        "truth": {"f1": 0.91, "precision": 0.85, "recall": 0.98}
+        if "truth_mask" in masks.uns
+        else None,
         "prepared": {"seconds": 1.0, "versions": {}, "seed": 0},
     }
 
