@@ -14,6 +14,7 @@ PAGES = {
     "effects": "/effects?run=papalexi2021_thp1&condition=STAT1",
     "latents": "/latents?run=papalexi2021_thp1",
     "combine": "/combine?run=norman2019_k562",
+    "models": "/models?run=norman2019_k562",
 }
 COLOURS = 255
 
