@@ -187,6 +187,7 @@ def test_a_score_on_fewer_conditions_says_on_how_many() -> None:
     fewer = [row | ({"n_conditions": 3} if row["predictor"] == "additive" else {})
              for row in rows(EXAMPLE, COUNTS)]  # fmt: skip
     assert Scores(fewer).text("additive", "all", "pearson") == "*0.600 (n=3)"
+    assert "(matching mean and additive on 3 of 9 conditions)" in verdict(Scores(fewer), "all")
 
 
 def test_tables_show_unseen_combinations_where_there_are_any() -> None:

@@ -65,7 +65,8 @@ def evaluate(
     Measured effects come from test cells, baselines from training cells. ``evaluation.json`` has
     the figures and is written last; ``predictive_check.h5ad`` (conditions x genes) has the measured
     effects in ``X``, and the check in the layers ``p_value``, ``lower``, ``upper`` and
-    ``model_mean``.
+    ``model_mean``; genes without a count in the test cells of a condition and of the control are
+    not checked.
 
     Parameters
     ----------
@@ -202,13 +203,14 @@ def _check(
     progress: Callable[[float], None],
 ) -> PredictiveCheck:
     assert model.screen is not None
-    measured = data.test.expression.effect
+    test = data.test.expression
+    counted = data.scored[:, None] & (test.standard_error > 0)  # else 0 on both sides
     return replicate_check(
         model.module,
         model.encoded(model.screen),
         model.split == "test",
         data.conditions.to_numpy(),
-        np.where(data.scored[:, None], measured, np.nan),
+        np.where(counted, test.effect, np.nan),
         n_replicates=config.replicates,
         seed=config.seed,
         progress=progress,

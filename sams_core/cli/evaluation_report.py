@@ -105,13 +105,22 @@ def verdict(scores: Scores, scope: str) -> str:
         return start + "undefined for the model."
     said = f"the model has {model:.3f}"
     if baselines:
-        names = " and ".join(_name(name) for name in scores.kinds if name in baselines)
+        names = " and ".join(
+            _name(name) + _coverage(scores, scope, name)
+            for name in scores.kinds
+            if name in baselines
+        )
         value = scores(min(baselines), scope, "pearson")
         assert value is not None
         order = "above" if model > value else "below" if model < value else "the same as"
         said += f", {order} the best baseline, {value:.3f} ({names})"
     ceiling = scores("technical_duplicate", scope, "pearson")
     return start + said + ("." if ceiling is None else f"; the ceiling is {ceiling:.3f}.")
+
+
+def _coverage(scores: Scores, scope: str, predictor: str) -> str:
+    n, of = scores.n_conditions(scope, predictor), scores.n_conditions(scope)
+    return f" on {n} of {of} conditions" if n < of else ""
 
 
 def tables(scores: Scores, n_genes: int) -> Iterator[Table]:
