@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sams_core.data import Screen
+from sams_core.data import Screen, SimulationConfig, simulate_screen
 from sams_core.data.counts import row_sums
 from sams_core.errors import ScreenError
 from tests.data.builders import labelled, tiny
@@ -381,3 +381,18 @@ def test_round_trips_of_random_screens(seed: int, with_doses: bool) -> None:
     options = {"dose_key": "dose"} if with_doses else {}
     screen = read(adata, **options)
     assert_same_screen(screen, read(screen.to_anndata(), **options))
+
+
+def test_known_states_follow_their_cells() -> None:
+    adata = simulate_screen(SimulationConfig(n_perturbations=3, cells_per_perturbation=5))
+    counts = adata.X.toarray()
+    counts[2] = 0  # a cell without counts is left out
+    adata.X = sparse.csr_matrix(counts)
+    truth = pd.DataFrame(adata.obsm["z_truth"], index=adata.obs_names)
+    screen = read(adata)
+    assert screen.n_cells == adata.n_obs - 1
+    for part in (screen, screen.subset(np.arange(screen.n_cells)[::-3])):
+        np.testing.assert_array_equal(part.z_truth, truth.loc[part.cell_names])
+        np.testing.assert_array_equal(read(part.to_anndata()).z_truth, part.z_truth)
+    adata.obsm["z_truth"] = np.full(adata.n_obs, "text").reshape(-1, 1)
+    assert read(adata).z_truth is None
