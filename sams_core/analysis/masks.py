@@ -97,10 +97,11 @@ def true_mask(screen: Screen, names: pd.Index | None = None) -> npt.NDArray[np.i
 
 
 def match_truth(masks: ad.AnnData) -> MaskMatch | None:
-    """Match a table's open entries with the known mask, where there is one."""
+    """Match the open entries of trained perturbations with the known mask, where there is one."""
     if "truth_mask" not in masks.uns:
         return None
-    return match_masks(masks.uns["truth_mask"], np.asarray(masks.X) > OPEN)
+    trained = (masks.obs["n_cells_train"] > 0).to_numpy()
+    return match_masks(masks.uns["truth_mask"][trained], np.asarray(masks.X)[trained] > OPEN)
 
 
 def perturbation_annotations(screen: Screen) -> pd.DataFrame:
@@ -142,7 +143,6 @@ def _describe_perturbations(
         index=screen.perturbation_names,
     )
     if effects is not None:
-        alone = effects.obs[effects.obs["n_perturbations"] == 1]
-        found = alone.groupby(alone["perturbations"].astype(str))["n_significant"].max()
+        found = effects.obs.groupby(effects.obs["perturbations"].astype(str))["n_significant"].max()
         counts["n_significant"] = found.reindex(counts.index).fillna(0).astype(int)
     return counts.join(without_clashes(perturbation_annotations(screen), counts.columns))

@@ -120,6 +120,8 @@ def collect_metrics(
 ) -> dict[str, Any]:
     """Figures that say how good a checkpoint is, JSON-able.
 
+    Those of masks are over the perturbations that some training cell carries.
+
     Parameters
     ----------
     screen
@@ -131,6 +133,7 @@ def collect_metrics(
     """
     has_mask = bool(masks.uns["has_mask"])
     truth = match_truth(masks)
+    is_open = np.asarray(masks.X)[(masks.obs["n_cells_train"] > 0).to_numpy()] > OPEN
     known = None
     if truth is not None:
         known = {"f1": truth.f1, "precision": truth.precision, "recall": truth.recall}
@@ -147,8 +150,8 @@ def collect_metrics(
         "elbo": {
             name: value if np.isfinite(value) else None for name, value in by_split["elbo"].items()
         },
-        "share_open": float((np.asarray(masks.X) > OPEN).mean()) if has_mask else None,
-        "n_latents_used": int(masks.var["used"].sum()),
+        "share_open": float(is_open.mean()) if has_mask else None,
+        "n_latents_used": int(is_open.any(axis=0).sum()),
         "truth": known,
     }
 

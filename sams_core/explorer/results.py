@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from sams_core.explorer import catalogue
 from sams_core.storage import read_json
 
 RESULTS_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "results"
-TABLE, ABOUT = "results.csv", "about.json"
+TABLE, ABOUT = "results.csv.gz", "about.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Results:
 def find(entries: Sequence[catalogue.Entry]) -> tuple[list[Results], list[str]]:
     """Gather the scores of evaluated checkpoints and those in ``assets/results``.
 
-    A folder there holds a sweep's ``results.csv`` and ``about.json``: ``title``, ``simulated`` and
+    A folder there holds a sweep's ``results.csv``, compressed, and ``about.json``: ``title``, ``simulated`` and
     ``command``. Like the embedded checkpoints, they are left out if the environment says so.
 
     Returns
@@ -135,7 +136,7 @@ def _read_shipped(folder: str, stamp: int) -> tuple[pd.DataFrame, str, str | Non
         table = table.astype({"inference": object, "value": float, "simulated": bool})
         table["inference"] = table["inference"].replace(float("nan"), None)
         table["simulated"] |= bool(about.get("simulated", False))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zlib.error):
         table = pd.DataFrame()
     if not set(tidy([]).columns) <= set(table.columns) or len(set(table["fingerprint"])) != 1:
         raise CheckpointError(

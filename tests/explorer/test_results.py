@@ -97,7 +97,7 @@ def test_a_sweep_s_runs_are_found_with_their_labels_though_unprepared(runs: Path
 def ship(table: pd.DataFrame, **about: object) -> Path:
     folder = results.RESULTS_FOLDER / "norman"
     folder.mkdir(parents=True)
-    table.to_csv(folder / "results.csv", index=False)
+    table.to_csv(folder / results.TABLE, index=False)
     (folder / "about.json").write_text(json.dumps(about))
     return folder
 
@@ -128,7 +128,7 @@ def test_the_environment_leaves_shipped_results_out(
 @pytest.mark.parametrize("damage", ["a,b\n1,2\n", "", "\x00\xff"])
 def test_damaged_shipped_results_are_told(runs: Path, tmp_path: Path, damage: str) -> None:
     folder = ship(find(runs)[0][0].table)
-    (folder / "results.csv").write_text(damage)
+    (folder / results.TABLE).write_text(damage)
     found, problems = find(tmp_path / "nothing")
     assert not found
     assert "not the results.csv of one sweep" in problems[0]
