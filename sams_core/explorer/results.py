@@ -61,8 +61,9 @@ class Results:
 def find(entries: Sequence[catalogue.Entry]) -> tuple[list[Results], list[str]]:
     """Gather the scores of evaluated checkpoints and those in ``assets/results``.
 
-    A folder there holds a sweep's ``results.csv``, compressed, and ``about.json``: ``title``, ``simulated`` and
-    ``command``. Like the embedded checkpoints, they are left out if the environment says so.
+    A folder there holds a sweep's ``results.csv``, compressed, and ``about.json``: ``title``,
+    ``simulated`` and ``command``. Like the embedded checkpoints, they are left out if the
+    environment says so.
 
     Returns
     -------
