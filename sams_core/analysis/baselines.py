@@ -28,7 +28,7 @@ def baseline_predictions(
       no single was trained on; the same for every condition.
     * ``matching_mean`` (Viñas Torné et al. 2025, Systema): mean over a condition's perturbations of
       their training effects as singles; one never trained on as a single counts with the perturbed
-      mean. For a single it is its own training effect.
+      mean. For a single it is its own training effect, or what the line through its doses says.
     * ``additive`` (Ahlmann-Eltze et al. 2025): sum of the same.
     * ``ridge_bilinear``: see :func:`sams_core.analysis.bilinear.ridge_bilinear`.
 

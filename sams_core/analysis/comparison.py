@@ -160,7 +160,8 @@ def tidy(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         "split", "setting", "fraction", "split_seed", "predictor", "kind", "scope", "metric",
         "value", "n_conditions",
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns).astype({"value": float, "fraction": float})
+    numbers = ("value", "fraction", "n_conditions")
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, float))
 
 
 def _numbers(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -234,9 +235,10 @@ def paper_table(
     -------
     DataFrame
         Rows in the order of the paper's table, then baselines, then the ceiling: ``model``,
-        ``inference``, ``kind``, ``n`` (runs; for baselines and the ceiling distinct splits), and
-        for each metric its mean under the metric's name and ``METRIC_sd`` (NaN for one run).
-        Metrics that no row has are left out.
+        ``inference``, ``kind``, ``n`` (runs; for baselines and the ceiling distinct splits),
+        ``conditions`` (over which the scores are; a baseline that says nothing of some conditions
+        has fewer and is not comparable; NaN without scores), and for each metric its mean under the
+        metric's name and ``METRIC_sd`` (NaN for one run). Metrics that no row has are left out.
 
     Raises
     ------
@@ -253,7 +255,7 @@ def paper_table(
         _row(key, part.set_index("metric"), [m for m in metrics if m in set(table["metric"])])
         for key, part in _over_seeds(table, "metric").groupby(_ROW, sort=True)
     ]
-    columns = ["model", "inference", "kind", "n"]
+    columns = ["model", "inference", "kind", "n", "conditions"]
     return pd.DataFrame(rows, columns=None if rows else columns)
 
 
@@ -316,8 +318,13 @@ def _over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:
         seed=table["seed"].where(is_model, -1),
         split_seed=table["split_seed"].fillna(-1),
     ).dropna(subset="value")
-    runs = named.groupby([*_ROW, *by, "seed", "split_seed"])["value"].mean()
-    summary = runs.groupby([*_ROW, *by]).agg(mean="mean", sd="std", n="count")
+    runs = named.groupby([*_ROW, *by, "seed", "split_seed"])[["value", "n_conditions"]].mean()
+    summary = runs.groupby([*_ROW, *by]).agg(
+        mean=("value", "mean"),
+        sd=("value", "std"),
+        n=("value", "count"),
+        conditions=("n_conditions", "mean"),
+    )
     return summary.reset_index()
 
 
@@ -326,7 +333,8 @@ def _inference_name(inference: str | None) -> str:
 
 
 def _row(key: Any, part: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
-    row = dict(zip(_ROW, key, strict=True)) | {"n": int(part["n"].max())}
+    row = dict(zip(_ROW, key, strict=True))
+    row |= {"n": int(part["n"].max()), "conditions": part["conditions"].max()}
     del row["rank"]
     for metric in metrics:
         known = metric in part.index

@@ -9,8 +9,6 @@ from typing import Any
 import pandas as pd
 
 from sams_core.analysis.comparison import METRICS, PAPER_METRICS, Metric, by_setting, paper_table
-from sams_core.analysis.evaluation_files import FAMILY_NAMES, INFERENCE_NAMES
-from sams_core.analysis.paper_results import PAPER, SOURCE
 
 NOTHING = "–"
 _SCOPES = {
@@ -21,8 +19,16 @@ _SCOPES = {
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """Figures of :func:`paper_table` as "mean ± sd" under readable headings."""
+    """Figures of :func:`paper_table` as "mean ± sd" under readable headings.
+
+    A row whose scores are over fewer conditions than others' says so.
+    """
     text = table[["model", "inference"]].astype(object)
+    most = table["conditions"].max()
+    fewer = table["conditions"] < most
+    text.loc[fewer, "model"] += [
+        f" ({count:g} of {most:g} conditions)" for count in table["conditions"][fewer]
+    ]
     for name in _metrics(table):
         metric = METRICS.get(name, Metric(name))
         text[metric.title] = [
@@ -102,25 +108,6 @@ def report(
         "IWELBO in nats a cell."
     )
     return "\n\n".join(parts) + "\n"
-
-
-def paper_reference() -> tuple[str, pd.DataFrame]:
-    """Return the paper's own table as text, with its source."""
-    named = pd.DataFrame(
-        {
-            "model": PAPER["family"].map(FAMILY_NAMES),
-            "inference": [INFERENCE_NAMES[_none(name)] for name in PAPER["inference"]],
-            "n": 5,
-        }
-    )
-    for name in ("iwelbo", "pathway_accuracy", "pearson"):
-        named[name] = PAPER[name]
-        named[f"{name}_sd"] = PAPER.get(f"{name}_sd", float("nan"))
-    return SOURCE, as_text(named).drop(columns="n")
-
-
-def _none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def comparison_csv(tables: Iterable[tuple[str, pd.DataFrame]]) -> str:

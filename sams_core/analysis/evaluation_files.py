@@ -43,6 +43,21 @@ class _Score(BaseModel):
     n_conditions: int
 
 
+class _Accuracy(BaseModel):
+    mean: float
+    sd: float
+
+
+class _Pathways(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    accuracy_logistic: _Accuracy
+    accuracy_forest: _Accuracy
+    permutation: _Accuracy
+    majority: float
+    ate: _Accuracy | None
+
+
 class _Evaluation(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -59,7 +74,7 @@ class _Evaluation(BaseModel):
     iwelbo: dict[str, float | None]
     scores: list[_Score]
     mask: dict[str, float | None] | None
-    pathways: dict[str, Any] | None
+    pathways: _Pathways | None
     predictive_check: dict[str, float | None] | None
     seconds: dict[str, float | None]
 

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,7 +30,9 @@ class SweepConfig(BaseModel):
     title: str | None = Field(None, description="What pages call the runs.")
     reader: dict[str, Any] = Field({}, description="How the screen is read.")
     simulation: dict[str, Any] | None = Field(None, description="A screen to simulate instead.")
-    seeds: list[int] = Field([0], min_length=1, description="Seeds of weights and training.")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
+        [0], min_length=1, description="Seeds of weights and training."
+    )
     seed_splits: bool = Field(
         False, description="Whether the seed of a run is also that of its split."
     )

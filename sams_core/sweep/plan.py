@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sams_core.analysis.evaluation_config import EvaluationConfig
 from sams_core.api import FAMILIES
 from sams_core.data.gaussian_simulation import GaussianSimulationConfig
+from sams_core.data.gene_sets import read_gmt
 from sams_core.data.options import ReaderOptions
 from sams_core.data.simulation import SimulationConfig
 from sams_core.data.splits import SplitConfig
-from sams_core.errors import ConfigError
+from sams_core.errors import ConfigError, ScreenError
 from sams_core.record import Combinations
 from sams_core.settings import validated
 from sams_core.sweep.config import SweepConfig, placed
@@ -154,8 +155,7 @@ def _models(config: SweepConfig) -> Iterator[RunPlan]:
 
 
 def _inferences(values: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterator[RunPlan]:
-    inference = values.get("inference")
-    several = inference if isinstance(inference, list) else [inference]
+    several = _several(values, "inference")
     entry = validated(_ModelEntry, {k: v for k, v in values.items() if k != "inference"})
     if entry.family not in FAMILIES:
         near = get_close_matches(entry.family, FAMILIES, 1, cutoff=0.4)
@@ -182,6 +182,14 @@ def _inferences(values: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterato
         )
 
 
+def _several(values: Mapping[str, Any], name: str) -> list[Any]:
+    """Values of a setting that may be a list of them."""
+    found = values.get(name)
+    if found == []:
+        raise ConfigError(f"The list {name} is empty, so there is nothing to run: fill it.")
+    return found if isinstance(found, list) else [found]
+
+
 def _training(values: Mapping[str, Any]) -> dict[str, Any]:
     if "seed" in values:
         raise ConfigError("Training takes its seed from the list seeds: leave 'seed' out here.")
@@ -200,8 +208,7 @@ def _splits(config: SweepConfig) -> Iterator[tuple[str, SplitConfig | None]]:
             if config.seed_splits and "seed" in values:
                 raise ConfigError("With seed_splits a split has its run's seed: leave 'seed' out.")
             recipe = {k: v for k, v in values.items() if k not in ("label", "fraction")}
-            fractions = values.get("fraction")
-            for fraction in fractions if isinstance(fractions, list) else [fractions]:
+            for fraction in _several(values, "fraction"):
                 given = {} if fraction is None else {"fraction": fraction}
                 split = validated(SplitConfig, recipe | given)
                 name = _slug(str(values.get("label", _SPLIT_SLUGS.get(split.kind, split.kind))))
@@ -246,7 +253,7 @@ def _simulation(config: SweepConfig) -> dict[str, Any] | None:
     settings = dict(config.simulation)
     kind = settings.pop("kind", "counts")
     with placed(config.path, "[simulation]"):
-        if kind not in SIMULATIONS:
+        if not isinstance(kind, str) or kind not in SIMULATIONS:
             raise ConfigError(f"kind is {kind!r}: use 'counts' or 'gaussian'.")
         return {"kind": kind} | validated(SIMULATIONS[kind], settings).model_dump(mode="json")
 
@@ -258,5 +265,9 @@ def _evaluation(config: SweepConfig) -> dict[str, Any]:
             path = config.beside(settings["pathways"])
             if not path.is_file():
                 raise ConfigError(f"There is no file {path}: mend the path of 'pathways'.")
+            try:
+                read_gmt(path)
+            except ScreenError as error:
+                raise ConfigError(str(error)) from None
             settings["pathways"] = str(path)
     return settings

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sams_core.analysis import comparison, comparison_text
-from sams_core.analysis.paper_results import ORDER, PAPER, PAPER_NORMAN
+from sams_core.analysis.paper_results import ORDER, PAPER, PAPER_NORMAN, SOURCE
 from sams_core.analysis.replication import BOTH, FIRST, SECOND, match_latents
 from sams_core.api import CPAVAE, SAMSVAE
 from sams_core.errors import CheckpointError, ConfigError
@@ -198,15 +198,26 @@ def test_simulated_screens_are_called_simulated() -> None:
     assert "(simulated)" in heading
 
 
+def test_a_baseline_that_says_nothing_of_some_conditions_says_so() -> None:
+    run = evaluation()
+    for score in run["scores"]:
+        score["n_conditions"] = 2 if score["predictor"] == "additive" else 3
+    table = comparison.paper_table([run])
+    assert table.set_index("model")["conditions"].to_dict() == {
+        "SAMS-VAE": 3, "additive": 2, "technical duplicate": 3,
+    }  # fmt: skip
+    shown = comparison_text.report([run])
+    assert "| additive (2 of 3 conditions) |" in shown
+    assert "| SAMS-VAE |" in shown
+    assert "conditions) |" not in comparison_text.report([evaluation()])
+
+
 def test_the_papers_numbers() -> None:
-    source, table = comparison_text.paper_reference()
-    assert "5 seeds" in source
+    assert "5 seeds" in SOURCE
     assert len(PAPER) == len(set(ORDER)) == 8
-    text = comparison_text.markdown(table)
-    assert (
-        "| SAMS-VAE | correlated z_basal and E | -1756.27 ± 0.10 | 0.890 ± 0.030 | 0.765 |" in text
-    )
-    assert "| Conditional VAE | amortised mean-field | -1766.10 ± 0.18 | – | 0.765 |" in text
+    rows = PAPER.astype(object).where(PAPER.notna(), None).to_numpy().tolist()
+    assert rows[0] == ["conditional_vae", None, -1766.10, 0.18, None, None, 0.765]
+    assert rows[-1] == ["sams_vae", "correlated", -1756.27, 0.10, 0.89, 0.03, 0.765]
     assert PAPER_NORMAN.groupby("family").size().to_dict() == {
         "sams_vae": 5, "cpa_vae": 5, "conditional_vae": 5, "svae_plus": 5,
     }  # fmt: skip
@@ -256,6 +267,7 @@ def test_reads_what_belongs_to_the_checkpoint(run: Path) -> None:
         ({"weights": "other"}, "older than the weights.safetensors"),
         ({"scores": [{"predictor": "model"}]}, "bad field 'scores.0.kind'"),
         ({"iwelbo": None}, "bad field 'iwelbo'"),
+        ({"pathways": {"majority": 0.5}}, "bad field 'pathways.accuracy_logistic'"),
     ],
 )
 def test_refuses_what_does_not(fields: dict[str, Any], words: str, run: Path) -> None:

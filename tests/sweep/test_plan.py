@@ -121,6 +121,12 @@ def test_either_simulation_can_be_asked_for(tmp_path: Path) -> None:
         ("seeds = []\n" + SCREEN + MODEL, "seeds = []"),
         ("seeds = [1, 1]\n" + SCREEN + MODEL, "a seed twice"),
         ("seeds = ['a']\n" + SCREEN + MODEL, "seeds.0 = 'a'"),
+        ("seeds = [0, -1]\n" + SCREEN + MODEL, "seeds.1 = -1"),
+        ("seeds = [4294967296]\n" + SCREEN + MODEL, "seeds.0 = 4294967296"),
+        (SCREEN + MODEL + "inference = []\n", "number 1: The list inference is empty"),
+        (SCREEN + MODEL + "[[splits]]\nkind = 'data_efficiency'\nfraction = []\n",
+         "[[splits]] number 1: The list fraction is empty"),
+        ("[simulation]\nkind = ['counts']\n" + MODEL, "[simulation]: kind is ['counts']"),
         ("path = 'x'\n" + MODEL, "no setting 'path'"),
         (SCREEN + MODEL + "n_latnet = 3\n",
          "[[models]] number 1: There is no setting 'n_latnet'; did you mean 'n_latent'"),
@@ -159,6 +165,15 @@ def test_mistakes_are_named_with_file_table_and_key(text: str, words: str, tmp_p
     assert words in sentence
     assert str(tmp_path / "sweep.toml") in sentence
     assert "\n" not in sentence.strip()
+
+
+def test_gene_sets_are_read_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "sets.gmt").write_text("no tabs\n")
+    with pytest.raises(ConfigError, match=r"sweep\.toml, \[evaluation\]: Line 1 of.*no tabs"):
+        plan(tmp_path, SCREEN + '[evaluation]\npathways = "sets.gmt"\n' + MODEL)
+    (tmp_path / "sets.gmt").write_text("set\tabout\tG1\n")
+    found = plan(tmp_path, SCREEN + '[evaluation]\npathways = "sets.gmt"\n' + MODEL)
+    assert found.evaluation["pathways"] == str(tmp_path / "sets.gmt")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
