@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -84,25 +83,6 @@ def check_draws(draws: FloatArray, measured: FloatArray) -> PredictiveCheck:
     tails = ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)
     lower, upper = np.quantile(draws, tails, axis=0, method="weibull").astype(np.float64)
     return _check(2 * np.minimum(share, 1 - share), lower, upper, draws.mean(0), measured)
-
-
-def check_normal(mean: FloatArray, sd: FloatArray, measured: FloatArray) -> PredictiveCheck:
-    """Check measured effects against the mean and sd of replicates, taken as normal.
-
-    Cheaper than draws, and near them where means over many cells vary more from cell to cell than
-    from one draw of E and M to the next.
-
-    Parameters
-    ----------
-    mean, sd
-        (C, G) moments of a replicate's effect in log2 units, the noise of its cells included.
-    measured
-        (C, G) measured effects; NaN where there are none.
-    """
-    deviation = np.abs(measured - mean)
-    z = np.divide(deviation, sd, out=np.where(deviation > 0, np.inf, 0.0), where=sd > 0)
-    reach = stats.norm.ppf((1 + INTERVAL) / 2) * sd
-    return _check(2 * stats.norm.sf(z), mean - reach, mean + reach, mean, measured)
 
 
 def join_checks(blocks: Sequence[PredictiveCheck]) -> PredictiveCheck:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from sams_core.analysis.differential import differential_expression, group_statistics
-from sams_core.analysis.predictive_check import check_draws, check_normal, join_checks
+from sams_core.analysis.predictive_check import check_draws, join_checks
 
 
 def _replicates(
@@ -66,24 +66,6 @@ def test_counts_from_the_model_pass_its_check() -> None:
     assert got.p_value.mean() == pytest.approx(0.5, abs=0.04)
 
 
-def test_normal_check_matches_scipy_and_long_runs_of_draws() -> None:
-    rng = np.random.default_rng(3)
-    mean, sd = rng.normal(size=(3, 5)), rng.uniform(0.5, 2, size=(3, 5))
-    measured = rng.normal(size=(3, 5))
-    got = check_normal(mean, sd, measured)
-    normal = stats.norm(mean, sd)
-    tails = np.minimum(normal.cdf(measured), normal.sf(measured))
-    np.testing.assert_allclose(got.p_value, 2 * tails)
-    np.testing.assert_allclose(got.lower, normal.ppf(0.05))
-    np.testing.assert_allclose(got.upper, normal.ppf(0.95))
-    np.testing.assert_array_equal(got.inside, got.p_value >= 0.1)
-    drawn = check_draws(normal.rvs(size=(20_000, 3, 5), random_state=4), measured)
-    np.testing.assert_allclose(drawn.p_value, got.p_value, atol=0.02)
-    np.testing.assert_allclose(drawn.lower, got.lower, atol=0.08)
-    exact = check_normal(np.zeros((1, 2)), np.zeros((1, 2)), np.array([[0.0, 1.0]]))
-    np.testing.assert_allclose(exact.p_value, [[1, 0]])
-
-
 def test_draws_by_hand() -> None:
     draws = np.arange(1.0, 20.0)[:, None, None]  # (19, 1, 1)
     got = check_draws(draws, np.array([[19.5]]))
@@ -105,7 +87,7 @@ def test_what_was_not_measured_is_not_checked() -> None:
         assert np.isnan(values[1]).all()
         assert np.isfinite(values[0]).all()
     assert got.summary()["n"] == 3
-    nothing = check_normal(np.zeros((1, 3)), np.ones((1, 3)), np.full((1, 3), np.nan))
+    nothing = check_draws(np.zeros((50, 1, 3)), np.full((1, 3), np.nan))
     assert nothing.summary() == {"coverage_90": None, "share_p_below_0.05": None, "n": 0}
 
 
