@@ -7,7 +7,7 @@ import streamlit as st
 
 from sams_core import explorer
 from sams_core.analysis import mask_tables, model_tables, replication_tables
-from sams_core.analysis.comparison import PAPER_METRICS, lines_table, paper_table
+from sams_core.analysis.comparison import DEFAULT_METRICS, lines_table, paper_table
 from sams_core.analysis.paper_results import SOURCE, SOURCE_NORMAN
 from sams_core.analysis.replication import match_latents
 from sams_core.explorer import (
@@ -58,7 +58,7 @@ def side_by_side() -> None:
     chosen = st.multiselect(
         "Figures",
         list(titles),
-        default=[title for title, name in titles.items() if name in PAPER_METRICS],
+        default=[title for title, name in titles.items() if name in DEFAULT_METRICS],
         key="figures",
         bind="query-params",
         help="Columns of the table; it opens on those of the paper.",
@@ -132,6 +132,9 @@ def training_fraction() -> None:
     lines["name"] = model_tables.names(lines)
     told = model_tables.tell_lines(lines, metric)
     st.markdown(told)
+    if len(set(lines["fraction"])) == 1:
+        st.info(comparing.ONE_FRACTION, icon=":material/show_chart:")
+        return
     explorer.show_figure(
         models.fraction_lines(
             lines,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sams_core.analysis.comparison import METRICS, PAPER_METRICS, Metric, by_setting, paper_table
+from sams_core.analysis.comparison import DEFAULT_METRICS, METRICS, Metric, by_setting, paper_table
 
 NOTHING = "–"
 _SCOPES = {
@@ -50,7 +50,7 @@ def _figure(mean: float, sd: float, digits: int) -> str:
 
 
 def sections(
-    evaluations: Sequence[Mapping[str, Any]], metrics: Sequence[str] = PAPER_METRICS
+    evaluations: Sequence[Mapping[str, Any]], metrics: Sequence[str] = DEFAULT_METRICS
 ) -> list[tuple[str, pd.DataFrame]]:
     """Tables that compare the evaluations, each with a heading.
 
@@ -84,7 +84,7 @@ def report(
     evaluations: Sequence[Mapping[str, Any]],
     *,
     command: str | None = None,
-    metrics: Sequence[str] = PAPER_METRICS,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     level: int = 3,
 ) -> str:
     """Every table of :func:`sections` as Markdown.

@@ -32,7 +32,7 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A column; may be given several times. By default the paper's and mask F1.",
+            help="A column; may be given several times. By default the paper's, mask F1 and RMSE.",
         ),
     ] = None,
     form: Annotated[
@@ -47,11 +47,11 @@ def compare(
 
     Runs that differ only in their seed are averaged. There is a table for each screen and split.
     """
-    from sams_core.analysis.comparison import PAPER_METRICS, read_runs, tidy
+    from sams_core.analysis.comparison import DEFAULT_METRICS, read_runs, tidy
     from sams_core.analysis.comparison_text import comparison_csv, report, sections
 
     evaluations, left_out = read_runs(runs)
-    metrics = tuple(metric or PAPER_METRICS)
+    metrics = tuple(metric or DEFAULT_METRICS)
     known = set(tidy(evaluations)["metric"])
     for name in metric or ():
         if name not in known:

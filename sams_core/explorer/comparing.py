@@ -48,6 +48,10 @@ No run on this screen trained on a stated fraction of its combinations. A sweep 
 name splits of the kind `ood_combinations` or `data_efficiency` with several values of `fraction` in
 its file, and run `python -m sams_core sweep CONFIG.toml --out runs/sweep`.
 """
+ONE_FRACTION = """
+All runs of this setting trained on one fraction: Side by side has their scores. A line needs a
+sweep over several values of `fraction`.
+"""
 NO_PAIR = """
 There are no two prepared checkpoints with masks on one screen. Train the same model with another
 seed and prepare it too:
