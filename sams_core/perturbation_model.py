@@ -114,17 +114,14 @@ class PerturbationModel:
         self.record = record
         self.config = validated(self.Config, record.model)
         self.module = self._new_module()
-        self.folder = None
-        self.history = pd.DataFrame()
+        self.folder, self.history = None, pd.DataFrame()
 
     def _new_module(self) -> PerturbationVAE:
         record = self.record
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(record.seed)
-            return self.Module(
-                self.config, len(record.genes), len(record.perturbations),
-                len(record.batches or []),
-            )  # fmt: skip
+            n_batches = len(record.batches or [])
+            return self.Module(self.config, len(record.genes), len(record.perturbations), n_batches)
 
     @property
     def training_config(self) -> TrainingConfig:
@@ -257,12 +254,11 @@ class PerturbationModel:
             if self.folder is not None:
                 checkpoint.write_weights(self.folder, self.record, state)
 
-        console = Console() if progress is True else progress or None
         self.history = fit(
             self.module, self.encoded(self.screen), self.split, self.training_config,
             save_weights=keep, folder=self.folder,
             state_path=None if self.folder is None else self.folder / STATE,
-            hardware=hardware, console=console,
+            hardware=hardware, console=Console() if progress is True else progress or None,
         )  # fmt: skip
         if rank_zero_only.rank == 0:
             if self.folder is not None:
@@ -291,8 +287,7 @@ class PerturbationModel:
             if len(self.history):
                 self.history.to_csv(temporary / records.HISTORY, index=False)
             if self.screen is not None and self.screen.source is not None:
-                source = {"screen": str(self.screen.source.resolve())}
-                write_json(temporary / SOURCE, source)
+                write_json(temporary / SOURCE, {"screen": str(self.screen.source.resolve())})
             if training:
                 (temporary / STATE.parent).mkdir()
 
@@ -313,8 +308,7 @@ class PerturbationModel:
             When the folder is missing, damaged, foreign or of another version, or the screen is
             not the one it was trained on.
         """
-        folder = Path(folder)
-        record = records.read_config(folder)
+        folder, record = Path(folder), records.read_config(folder)
         if record.family != cls.family:
             raise CheckpointError(
                 f"{folder} holds a model of family {record.family!r}, not {cls.family!r}: read it "
@@ -326,8 +320,7 @@ class PerturbationModel:
         checkpoint.load_state(model.module, state, folder / records.WEIGHTS)
         model.module.eval()
         model.split = checkpoint.read_split(folder, record)
-        model.history = records.read_history(folder)
-        model.folder = folder
+        model.folder, model.history = folder, records.read_history(folder)
         if screen is not None:
             model.attach(screen)
         return model
@@ -383,8 +376,7 @@ class PerturbationModel:
         """
         if kind not in ("basal", "full"):
             raise ConfigError(f"kind must be 'basal' or 'full', not {kind!r}.")
-        given = self._require_screen() if screen is None else screen
-        cells = self.encoded(given)
+        cells = self.encoded(self._require_screen() if screen is None else screen)
         require_same_names(self.record, cells)
         device = self.module.log_concentration.device
         effect = torch.from_numpy(shift_moments(self.module).effect_mean).float().to(device)

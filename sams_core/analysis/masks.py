@@ -31,7 +31,8 @@ def masks_table(
     screen
         The screen it was trained on.
     effects
-        Table of effects, from which ``n_significant`` of each perturbation alone is taken.
+        Table of effects, from which ``n_significant`` is taken: of a perturbation alone, at the
+        dose with most, or of the condition that a combination of its own is.
     seed
         Of the posterior draws and the UMAP.
 
@@ -143,6 +144,9 @@ def _describe_perturbations(
         index=screen.perturbation_names,
     )
     if effects is not None:
-        found = effects.obs.groupby(effects.obs["perturbations"].astype(str))["n_significant"].max()
-        counts["n_significant"] = found.reindex(counts.index).fillna(0).astype(int)
+        alone = effects.obs[effects.obs["n_perturbations"] == 1]
+        over_doses = alone.groupby(alone["perturbations"].astype(str))["n_significant"].max()
+        combined = effects.obs["n_significant"].drop(alone.index)
+        found = pd.concat([over_doses, combined]).reindex(counts.index)
+        counts["n_significant"] = found.fillna(0).astype(int)
     return counts.join(without_clashes(perturbation_annotations(screen), counts.columns))

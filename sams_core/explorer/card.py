@@ -11,14 +11,15 @@ import pandas as pd
 from sams_core.analysis import mask_tables
 from sams_core.analysis.comparison import split_name
 from sams_core.analysis.effect_tables import MANY_GENES
+from sams_core.analysis.evaluation_files import FAMILY_NAMES
 from sams_core.explorer.run import Run
 from sams_core.figures.quality import Score
 
-FAMILIES = {
-    "sams_vae": ("SAMS-VAE", "each perturbation shifts a few latent dimensions; shifts add up"),
-    "cpa_vae": ("CPA-VAE", "each perturbation shifts every latent dimension; shifts add up"),
-    "svae_plus": ("SVAE+", "each condition shifts a few latent dimensions on its own"),
-    "conditional_vae": ("Conditional VAE", "perturbations are told to the network as labels"),
+FAMILY_WORDS = {
+    "sams_vae": "each perturbation shifts a few latent dimensions; shifts add up",
+    "cpa_vae": "each perturbation shifts every latent dimension; shifts add up",
+    "svae_plus": "each condition shifts a few latent dimensions on its own",
+    "conditional_vae": "perturbations are told to the network as labels",
 }
 INFERENCE = {
     "correlated": ("correlated", "effects are inferred together with the mask, and each cell's "
@@ -146,7 +147,7 @@ def scores(metrics: Mapping[str, Any], score: str = "pearson") -> list[Score]:
 def family_name(run: Run) -> str:
     """What the run's kind of model is called."""
     family = str(run.config["family"])
-    return FAMILIES.get(family, (family, ""))[0]
+    return FAMILY_NAMES.get(family, family)
 
 
 def share_sentence(run: Run) -> str:
@@ -186,14 +187,13 @@ def unseen_sentence(run: Run) -> str:
 def model_card(run: Run) -> pd.DataFrame:
     """What the model is and how it was made: columns ``What``, ``Value``, ``In plain words``."""
     config, model, training = run.config, run.config["model"], run.config["training"]
-    family, family_words = FAMILIES.get(config["family"], (config["family"], ""))
     guide = model.get("inference")
     inference, inference_words = INFERENCE.get(guide, (str(guide), ""))
     combinations, combinations_words = COMBINATIONS[config.get("combinations", "sum")]
     split = config.get("split")
     versions = config.get("versions", {})
     rows = [
-        ("Model", family, family_words),
+        ("Model", family_name(run), FAMILY_WORDS.get(config["family"], "")),
         ("Inference", inference, inference_words),
         ("Latent dimensions", _text(model.get("n_latent")), "axes that describe a cell"),
         *_mask_prior(model),

@@ -6,11 +6,13 @@ import pandas as pd
 from anndata import AnnData
 
 from sams_core.analysis.masks import (
+    masks_table,
     match_truth,
     perturbation_annotations,
     true_mask,
 )
 from sams_core.analysis.metrics import match_masks
+from sams_core.api import SAMSVAE
 from sams_core.data.screen import Screen
 from tests.analysis.conftest import PreparedRun
 
@@ -60,6 +62,34 @@ def test_masks_table(prepared: PreparedRun) -> None:
     np.testing.assert_allclose(table.layers["embedding_mean"], model.embeddings(), atol=0.1)
     assert table.obsm["X_umap"].shape == (10, 2)
     assert bool(table.uns["simulated"])
+
+
+def test_significant_genes_are_of_the_perturbation_alone_or_of_the_combination_s_own_dose() -> None:
+    labels = ["ctrl", "A", "A", "B", "A+B", "A+B"] * 4
+    counts = np.random.default_rng(0).integers(1, 9, (len(labels), 5)).astype(np.float32)
+    cells = [f"c{i}" for i in range(len(labels))]
+    obs = pd.DataFrame(
+        {"target": labels, "dose": ["0", "1", "0.5", "1", "1+1", "0.5+1"] * 4}, index=cells
+    )
+    screen = Screen.from_anndata(
+        AnnData(counts, obs=obs), perturbation_key="target", control="ctrl", dose_key="dose"
+    )
+    effects = AnnData(
+        obs=pd.DataFrame(
+            {
+                "perturbations": ["A", "A", "B", "A+B", "A+B"],
+                "n_perturbations": [1, 1, 1, 2, 2],
+                "n_significant": [3, 4, 5, 60, 70],
+            },
+            index=["A", "A@0.5", "B", "A+B", "A@0.5+B"],
+        )
+    )
+    model = SAMSVAE(screen, combinations="own", n_latent=2, n_hidden=4)
+    significant = masks_table(model, screen, effects).obs["n_significant"]
+    assert significant.to_dict() == {"A": 4, "B": 5, "A+B": 60, "A@0.5+B": 70}
+    model = SAMSVAE(screen, combinations="sum", n_latent=2, n_hidden=4)
+    significant = masks_table(model, screen, effects).obs["n_significant"]
+    assert significant.to_dict() == {"A": 4, "B": 5}
 
 
 def test_truth_follows_the_order_of_the_screen(prepared: PreparedRun) -> None:
