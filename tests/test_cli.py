@@ -225,6 +225,22 @@ def test_a_setting_out_of_range(flag: str, value: str, screen: Path, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--split-fraction", "0.5"), "--split-fraction = 0.5 cannot be used: a split of kind "),
+        (("--split-kind", "data_efficiency", "--split-holdout", "0.3"), "--split-holdout = 0.3"),
+        (("--split-val", "1.5"), "--split-val = 1.5"),
+    ],
+)
+def test_a_split_s_setting_is_named_by_its_flag(
+    flags: tuple[str, ...], words: str, screen: Path, tmp_path: Path
+) -> None:
+    result = run("train", screen, "--out", tmp_path / "run", *KEY, *flags)
+    assert refused(result).startswith(words)
+    assert not (tmp_path / "run").exists()
+
+
 def test_train_does_not_write_over_a_run(screen: Path, trained: Path) -> None:
     assert "exists already" in refused(run("train", screen, "--out", trained, *KEY))
 

@@ -107,7 +107,7 @@ def train(
         file = read_toml(config, (MODEL, TRAINING, SPLIT))
         model, training = {**file["model"], **model}, {**file["training"], **training}
         split = {**file["split"], **split}
-    training, split = _checked(TrainingConfig, training), _checked(SplitConfig, split)
+    training, split = _checked(TrainingConfig, training), _checked(SplitConfig, split, SPLIT.prefix)
     asked = {"family": family, "combinations": combinations, "split": split}
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -126,9 +126,12 @@ def train(
     _report(trained, out)
 
 
-def _checked(kind: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+def _checked(kind: type[BaseModel], values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Settings of a file or of flags in the types that they are recorded in."""
-    config = validated(kind, values)
+    try:
+        config = validated(kind, values)
+    except ConfigError as error:  # begins with the field's name
+        raise ConfigError(f"{prefix}{error}") from error
     return {name: getattr(config, name) for name in values}
 
 

@@ -17,6 +17,11 @@ from sams_core.errors import ConfigError
 
 Split = npt.NDArray[np.str_]
 Groups = list[tuple[int, ...]]
+Kind = Literal["random", "ood_combinations", "data_efficiency"]
+_READ_BY: dict[str, tuple[Kind, ...]] = {
+    "holdout": ("ood_combinations",),
+    "fraction": ("ood_combinations", "data_efficiency"),
+}
 
 
 class SplitConfig(BaseModel):
@@ -24,7 +29,7 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["random", "ood_combinations", "data_efficiency"] = Field(
+    kind: Kind = Field(
         "random",
         description="random (cells of every condition), ood_combinations (whole combinations are "
         "held out) or data_efficiency (fewer cells of combinations train).",
@@ -61,6 +66,19 @@ class SplitConfig(BaseModel):
                 "above 0",
             )
         return test
+
+    @field_validator("holdout", "fraction")
+    @classmethod
+    def _is_read(cls, share: float, info: ValidationInfo) -> float:
+        name, kind = str(info.field_name), info.data.get("kind")
+        if kind and kind not in _READ_BY[name] and share != cls.model_fields[name].default:
+            raise PydanticCustomError(
+                "not_read",
+                "a split of kind '{kind}' does not read it, so leave it out or choose the kind "
+                "{others}",
+                {"kind": kind, "others": " or ".join(f"'{other}'" for other in _READ_BY[name])},
+            )
+        return share
 
 
 def make_split(screen: Screen, config: SplitConfig) -> Split:

@@ -95,7 +95,10 @@ def pairs(n: int, singles: str = PERTURBATIONS, cells_each: int = 6) -> Screen:
 
 
 def recipe(kind: str, **changes: Any) -> SplitConfig:
-    return SplitConfig.model_validate({"kind": kind, **changes})
+    """Recipe of a kind, without what that kind does not read."""
+    unread = {KINDS[0]: {"holdout", "fraction"}, KINDS[2]: {"holdout"}}.get(kind, set())
+    read = {name: value for name, value in changes.items() if name not in unread}
+    return SplitConfig.model_validate({"kind": kind, **read})
 
 
 def names_by_condition(screen: Screen, split: np.ndarray) -> dict[str, set[str]]:
@@ -274,6 +277,35 @@ def test_recipes_are_checked_and_survive_json() -> None:
     with pytest.raises(ConfigError, match=r"test = 0 cannot.*control cells.*above 0"):
         validated(SplitConfig, {"kind": "ood_combinations", "test": 0})
     assert validated(SplitConfig, {"test": 0}).test == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "cure"),
+    [
+        ("random", "holdout", "the kind 'ood_combinations'"),
+        ("random", "fraction", "the kind 'ood_combinations' or 'data_efficiency'"),
+        ("data_efficiency", "holdout", "the kind 'ood_combinations'"),
+    ],
+)
+def test_a_share_that_the_kind_does_not_read_is_refused(kind: str, name: str, cure: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        validated(SplitConfig, {"kind": kind, name: 0.25})
+    assert str(raised.value) == (
+        f"{name} = 0.25 cannot be used: a split of kind '{kind}' does not read it, so leave it out "
+        f"or choose {cure}."
+    )
+
+
+def test_the_kind_that_is_meant_where_none_is_named_reads_no_fraction() -> None:
+    with pytest.raises(ConfigError, match="kind 'random' does not read it"):
+        validated(SplitConfig, {"fraction": 0.25})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recorded_recipes_are_read_though_they_hold_shares_that_nothing_reads(kind: str) -> None:
+    config = SplitConfig.model_validate({"kind": kind})
+    assert SplitConfig(**config.model_dump()) == config
+    assert config.model_dump().keys() >= {"holdout", "fraction"}
 
 
 def test_unused_cells_are_known_wherever_splits_are() -> None:

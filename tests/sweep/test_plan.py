@@ -146,6 +146,9 @@ def test_either_simulation_can_be_asked_for(tmp_path: Path) -> None:
         (SCREEN + MODEL + "[[splits]]\nkind = 'odd'\n", "[[splits]] number 1: kind = 'odd'"),
         (SCREEN + MODEL + "[[splits]]\nkind = 'data_efficiency'\nfraction = [0.5, 2]\n",
          "[[splits]] number 1: fraction = 2"),
+        (SCREEN + MODEL + "[[splits]]\nfraction = [1.0, 0.5]\n",
+         "[[splits]] number 1: fraction = 0.5 cannot be used: a split of kind 'random' does not "
+         "read it, so leave it out"),
         (SCREEN + MODEL + "[[splits]]\n[[splits]]\nseed = 1\n",
          "[[splits]] number 2: Its runs would have the name 'random'"),
         ("seed_splits = true\n" + SCREEN + MODEL + "[[splits]]\nseed = 1\n", "leave 'seed' out"),
