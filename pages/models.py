@@ -97,6 +97,7 @@ def bars(table: pd.DataFrame, titles: dict[str, str]) -> None:
         "Whiskers are one standard deviation over runs with different seeds. The ceiling is a "
         "second measurement: of training cells or, where a condition has none, of half its "
         "held-out cells. A model that averages noise out can pass it."
+        + (f" {comparing.FEWER}" if rows["coverage"].any() else "")
     )
 
 
@@ -129,7 +130,7 @@ def training_fraction() -> None:
         ]
         metric = comparing.pick_figure(titles, key="fraction_figure")
     lines = lines_table(table, metric, scope=scope)
-    lines["name"] = model_tables.names(lines)
+    lines["name"] = model_tables.shared_names(lines)
     told = model_tables.tell_lines(lines, metric)
     st.markdown(told)
     if len(set(lines["fraction"])) == 1:
@@ -148,6 +149,9 @@ def training_fraction() -> None:
         ),
         name=f"{shown.title}_{metric}_by_fraction",
     )
+    if lines["fewer"].any():
+        st.caption(comparing.FEWER)
+    lines["name"] = model_tables.names(lines)
     explorer.show_table(
         lines[["name", "kind", "fraction", "mean", "sd", "n"]],
         key="models_lines_table",

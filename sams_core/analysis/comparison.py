@@ -24,6 +24,7 @@ __all__ = [
     "METRICS",
     "PREDICTORS",
     "by_setting",
+    "coverage",
     "lines_table",
     "paper_table",
     "read_evaluation",
@@ -236,9 +237,11 @@ def paper_table(
     DataFrame
         Rows in the order of the paper's table, then baselines, then the ceiling: ``model``,
         ``inference``, ``kind``, ``n`` (runs; for baselines and the ceiling distinct splits),
-        ``conditions`` (over which the scores are; a baseline that says nothing of some conditions
-        has fewer and is not comparable; NaN without scores), and for each metric its mean under the
-        metric's name and ``METRIC_sd`` (NaN for one run). Metrics that no row has are left out.
+        ``conditions`` (over which the scores are; NaN without scores) and ``of_conditions`` (over
+        which others' are), and for each metric its mean under the metric's name, ``METRIC_sd`` (NaN
+        for one run) and ``METRIC_fewer`` (whether it is over fewer conditions than others' on the
+        same runs, as of a baseline that says nothing of some, and so not comparable). Metrics that
+        no row has are left out.
 
     Raises
     ------
@@ -255,7 +258,7 @@ def paper_table(
         _row(key, part.set_index("metric"), [m for m in metrics if m in set(table["metric"])])
         for key, part in _over_seeds(table, "metric").groupby(_ROW, sort=True)
     ]
-    columns = ["model", "inference", "kind", "n", "conditions"]
+    columns = ["model", "inference", "kind", "n", "conditions", "of_conditions"]
     return pd.DataFrame(rows, columns=None if rows else columns)
 
 
@@ -277,8 +280,9 @@ def lines_table(
     -------
     DataFrame
         ``setting`` (the split without its fraction), ``model``, ``inference``, ``kind``,
-        ``fraction``, ``mean``, ``sd`` (NaN for one run) and ``n``; rows in the order of the
-        paper's table, then baselines, then the ceiling.
+        ``fraction``, ``mean``, ``sd`` (NaN for one run), ``n``, and ``conditions``,
+        ``of_conditions`` and ``fewer`` as in :func:`paper_table`; rows in the order of the paper's
+        table, then baselines, then the ceiling.
 
     Raises
     ------
@@ -291,8 +295,29 @@ def lines_table(
     chosen = (table["metric"] == metric) & table["scope"].isin((scope, WHOLE))
     table = table[chosen & table["fraction"].notna()]
     lines = _over_seeds(table, "setting", "fraction").sort_values(["setting", *_ROW, "fraction"])
-    columns = ["setting", "model", "inference", "kind", "fraction", "mean", "sd", "n"]
+    columns = [
+        "setting", "model", "inference", "kind", "fraction", "mean", "sd", "n",
+        "conditions", "of_conditions", "fewer",
+    ]  # fmt: skip
     return lines[columns].reset_index(drop=True)
+
+
+def coverage(rows: pd.DataFrame) -> pd.Series:
+    """Words to put after a name: " (5 of 8 conditions)", or nothing where scores are over all.
+
+    Parameters
+    ----------
+    rows
+        From :func:`paper_table` or :func:`lines_table`.
+    """
+    return pd.Series(
+        [
+            f" ({count:.4g} of {most:.4g} conditions)" if count < most else ""
+            for count, most in zip(rows["conditions"], rows["of_conditions"], strict=True)
+        ],
+        index=rows.index,
+        dtype=object,
+    )
 
 
 def _as_table(evaluations: Sequence[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
@@ -311,20 +336,25 @@ def _over_seeds(table: pd.DataFrame, *by: str) -> pd.DataFrame:
             table["family"], table["inference"], table["kind"], table["predictor"], strict=True
         )
     ]
+    together = table.groupby(["run", "split", "scope", "metric"])["n_conditions"]
     named = table.assign(
+        of_conditions=together.transform("max"),
         rank=[ranks[key] for key in keys],
         model=table["model"].where(is_model, table["predictor"].replace(PREDICTORS)),
         inference=table["inference"].map(_inference_name).where(is_model, ""),
         seed=table["seed"].where(is_model, -1),
         split_seed=table["split_seed"].fillna(-1),
     ).dropna(subset="value")
-    runs = named.groupby([*_ROW, *by, "seed", "split_seed"])[["value", "n_conditions"]].mean()
+    numbers = ["value", "n_conditions", "of_conditions"]
+    runs = named.groupby([*_ROW, *by, "seed", "split_seed"])[numbers].mean()
     summary = runs.groupby([*_ROW, *by]).agg(
         mean=("value", "mean"),
         sd=("value", "std"),
         n=("value", "count"),
         conditions=("n_conditions", "mean"),
+        of_conditions=("of_conditions", "mean"),
     )
+    summary["fewer"] = summary["conditions"] < summary["of_conditions"]
     return summary.reset_index()
 
 
@@ -334,10 +364,13 @@ def _inference_name(inference: str | None) -> str:
 
 def _row(key: Any, part: pd.DataFrame, metrics: Sequence[str]) -> dict[str, Any]:
     row = dict(zip(_ROW, key, strict=True))
-    row |= {"n": int(part["n"].max()), "conditions": part["conditions"].max()}
+    told = part[part["fewer"]] if part["fewer"].any() else part
+    most = told.sort_values("conditions", na_position="first").iloc[-1]
+    row |= {"n": int(part["n"].max()), **most[["conditions", "of_conditions"]]}
     del row["rank"]
     for metric in metrics:
         known = metric in part.index
         row[metric] = part.loc[metric, "mean"] if known else float("nan")
         row[f"{metric}_sd"] = part.loc[metric, "sd"] if known else float("nan")
+        row[f"{metric}_fewer"] = bool(known and part.loc[metric, "fewer"])
     return row

@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from sams_core.analysis.comparison import DEFAULT_METRICS, METRICS, Metric, by_setting, paper_table
+from sams_core.analysis.comparison import (
+    DEFAULT_METRICS,
+    METRICS,
+    Metric,
+    by_setting,
+    coverage,
+    paper_table,
+)
 
 NOTHING = "–"
 _SCOPES = {
@@ -24,11 +31,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     A row whose scores are over fewer conditions than others' says so.
     """
     text = table[["model", "inference"]].astype(object)
-    most = table["conditions"].max()
-    fewer = table["conditions"] < most
-    text.loc[fewer, "model"] += [
-        f" ({count:g} of {most:g} conditions)" for count in table["conditions"][fewer]
-    ]
+    text["model"] += coverage(table)
     for name in _metrics(table):
         metric = METRICS.get(name, Metric(name))
         text[metric.title] = [

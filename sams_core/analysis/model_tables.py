@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from sams_core.analysis.comparison import METRICS, WHOLE, Metric, paper_table
+from sams_core.analysis.comparison import METRICS, WHOLE, Metric, coverage, paper_table
 from sams_core.analysis.evaluation_files import FAMILY_NAMES, INFERENCE_NAMES
 from sams_core.analysis.paper_results import PAPER, PAPER_NORMAN
 
@@ -93,7 +94,8 @@ def scope_table(table: pd.DataFrame, metric: str, scopes: Sequence[str]) -> pd.D
 
     Returns
     -------
-    DataFrame: ``scope``, ``name`` (who predicts), ``kind``, ``mean``, ``sd`` and ``n``.
+    DataFrame: ``scope``, ``name`` (who predicts, the same in every scope), ``kind``, ``mean``,
+    ``sd``, ``n`` and ``coverage`` (as of `sams_core.analysis.comparison.coverage`).
     """
     parts = []
     for scope in scopes:
@@ -101,16 +103,37 @@ def scope_table(table: pd.DataFrame, metric: str, scopes: Sequence[str]) -> pd.D
         if metric not in rows:
             continue
         rows = rows.rename(columns={metric: "mean", f"{metric}_sd": "sd"})
-        rows["name"] = names(rows)
-        parts.append(rows.assign(scope=scope).dropna(subset="mean"))
-    columns = ["scope", "name", "kind", "mean", "sd", "n"]
-    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+        parts.append(rows.assign(scope=scope, coverage=coverage(rows)).dropna(subset="mean"))
+    columns = ["scope", "name", "kind", "mean", "sd", "n", "coverage"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(name=shared_names(found))[columns]
 
 
 def names(rows: pd.DataFrame) -> pd.Series:
-    """Who predicts, in a few words: model and inference, or the baseline."""
+    """Who predicts: model and inference, or the baseline, and of which conditions if not of all."""
+    return _plain_names(rows) + (coverage(rows) if "conditions" in rows else "")
+
+
+def shared_names(rows: pd.DataFrame) -> pd.Series:
+    """Who predicts, by one name in all rows, though some may be over fewer conditions."""
+    plain, words = _plain_names(rows), coverage(rows)
+    differs = words.groupby(plain).transform("nunique") > 1
+    return plain + words.mask(differs, " (fewer conditions)")
+
+
+def _plain_names(rows: pd.DataFrame) -> pd.Series:
     guide = rows["inference"].fillna("").astype(str)
     return rows["model"].str.cat(guide.where(guide == "", ", " + guide))
+
+
+def comparable(rows: pd.DataFrame, metric: str, kind: str) -> npt.NDArray[np.bool_]:
+    """Rows of a kind that can be best in a figure: they have it, baselines over all conditions."""
+    found = (rows["kind"].eq(kind) & np.isfinite(rows[metric].astype(float))).to_numpy()
+    if kind == "baseline" and f"{metric}_fewer" in rows:
+        found &= ~rows[f"{metric}_fewer"].to_numpy(bool)
+    return found
 
 
 def as_text(mean: float, sd: float, digits: int) -> str:
@@ -121,14 +144,16 @@ def as_text(mean: float, sd: float, digits: int) -> str:
 
 
 def best_row(rows: pd.DataFrame, metric: str, kind: str) -> int | None:
-    """Position of the row of a kind that is best in a figure; None without one."""
+    """Position of the row of a kind that is best in a figure; None without one.
+
+    A baseline over fewer conditions than the models is none: it is judged on others than they are.
+    """
     direction = DIRECTIONS.get(metric, 0)
     if not direction or metric not in rows:
         return None
-    values = (direction * rows[metric].to_numpy(float)).copy()
-    values[~(rows["kind"] == kind).to_numpy() | ~np.isfinite(values)] = -np.inf
-    best = int(values.argmax()) if len(values) else 0
-    return best if len(values) and np.isfinite(values[best]) else None
+    among = np.flatnonzero(comparable(rows, metric, kind))
+    values = direction * rows[metric].to_numpy(float)[among]
+    return int(among[values.argmax()]) if len(among) else None
 
 
 def verdict(rows: pd.DataFrame, metric: str) -> tuple[str, bool] | None:
@@ -210,7 +235,8 @@ def tell_lines(lines: pd.DataFrame, metric: str) -> str:
         From `sams_core.analysis.comparison.lines_table`, of one setting.
     """
     told = []
-    named = lines.rename(columns={"mean": metric, "sd": f"{metric}_sd"})
+    columns = {"mean": metric, "sd": f"{metric}_sd", "fewer": f"{metric}_fewer"}
+    named = lines.rename(columns=columns)
     for fraction in sorted({lines["fraction"].min(), lines["fraction"].max()}):
         rows = named[named["fraction"] == fraction].reset_index(drop=True)
         if (found := verdict(rows, metric)) is not None:

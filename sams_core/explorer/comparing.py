@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from sams_core.analysis.comparison import coverage
 from sams_core.analysis.model_tables import (
     DIRECTIONS,
     NOTHING,
     as_text,
     best_row,
+    comparable,
     metric_of,
     metrics_in,
     verdict,
@@ -61,6 +63,11 @@ python -m sams_core train SCREEN.h5ad --perturbation-key COLUMN --seed 1 --out r
 python -m sams_core prepare runs/again
 ```
 """
+FEWER = (
+    'A name marked as over fewer conditions, such as "(5 of 8 conditions)", is scored on those '
+    "alone, which is no like-for-like comparison with the models; so it is never called best."
+)
+"""What is said where scores are over fewer conditions than others'."""
 SETTINGS_HELP = (
     "**Held-out combinations**: some combinations are test cells only, and a fraction of the "
     "others trains. **Data efficiency**: a fraction of every combination's cells trains."
@@ -112,7 +119,7 @@ def show_scores(
     """Show rows of `sams_core.analysis.comparison.paper_table` as "mean ± sd".
 
     The best model of each figure stands out in bold green; a baseline that beats every model does
-    in bold orange.
+    in bold orange. A row over fewer conditions than others says so.
 
     Parameters
     ----------
@@ -127,6 +134,8 @@ def show_scores(
     """
     metrics = [metric for metric in metrics if metric in rows]
     table = rows.reset_index(drop=True)
+    if "conditions" in table:
+        table["model"] += coverage(table)
     table["inference"] = table["inference"].where(
         table["kind"].eq("model"), table["kind"].map(_KIND_WORDS)
     )
@@ -147,6 +156,8 @@ def show_scores(
         column_config=_column_config(metrics),
     )
     download_csv(rows, key=key, name=name)
+    if "conditions" in rows and coverage(rows).any():
+        st.caption(FEWER)
 
 
 def show_verdicts(rows: pd.DataFrame, metrics: Sequence[str]) -> None:
@@ -206,7 +217,7 @@ def _emphasis(table: pd.DataFrame, columns: pd.Index) -> pd.DataFrame:
         if found is not None and found[1] and simple is not None:
             stressed["baseline"] = (simple, ORANGE)
         for kind, (row, colour) in stressed.items():
-            equal = table["kind"].eq(kind) & table[metric].eq(table.loc[row, metric])
+            equal = comparable(table, metric, kind) & table[metric].eq(table.loc[row, metric])
             css.loc[equal, metric] = f"font-weight: bold; color: {colour}"
     return css
 

@@ -66,7 +66,8 @@ def score_bars(
     Returns
     -------
     go.Figure
-        The best baseline is a dashed line and the ceiling a dotted one, in every panel.
+        The best baseline over all conditions is a dashed line and the ceiling a dotted one, in
+        every panel.
     """
     rows = table[table["kind"].isin(_KINDS)]
     if rows.empty:
@@ -226,8 +227,8 @@ def _add_scores(
     from_zero: bool,
     column: int,
 ) -> None:
-    values = [f"<b>{mean:,.{digits}f}</b>{_spread(sd, digits)}" for mean, sd in
-              zip(rows["mean"], rows["sd"], strict=True)]  # fmt: skip
+    values = [f"<b>{mean:,.{digits}f}</b>{_spread(sd, digits)}{over}" for mean, sd, over in
+              zip(rows["mean"], rows["sd"], rows["coverage"], strict=True)]  # fmt: skip
     shared = {
         "x": rows["mean"],
         "y": rows["name"],
@@ -262,7 +263,7 @@ def _add_reference(
     fig: go.Figure, part: pd.DataFrame, direction: int, order: Sequence[str], column: int
 ) -> None:
     """Draw the best baseline and the ceiling over all rows of a panel."""
-    baselines = part.loc[part["kind"] == "baseline", "mean"]
+    baselines = part.loc[(part["kind"] == "baseline") & (part["coverage"] == ""), "mean"]
     ceilings = part.loc[part["kind"] == "ceiling", "mean"]
     lines = []
     if len(baselines) and direction:

@@ -206,10 +206,32 @@ def test_a_baseline_that_says_nothing_of_some_conditions_says_so() -> None:
     assert table.set_index("model")["conditions"].to_dict() == {
         "SAMS-VAE": 3, "additive": 2, "technical duplicate": 3,
     }  # fmt: skip
+    assert table["pearson_fewer"].tolist() == [False, True, False]
     shown = comparison_text.report([run])
     assert "| additive (2 of 3 conditions) |" in shown
     assert "| SAMS-VAE |" in shown
     assert "conditions) |" not in comparison_text.report([evaluation()])
+
+
+def test_conditions_are_held_against_those_of_the_same_runs_and_figure() -> None:
+    """Splits whose test cells cover more conditions, and figures that fewer have, mark nothing."""
+    runs = [evaluation(seed=seed, split=RECIPE | {"seed": seed}) for seed in range(2)]
+    runs.append(evaluation("svae_plus", None, seed=1, split=RECIPE | {"seed": 1}))
+    for run, number in zip(runs, (8, 5, 5), strict=True):
+        scores = run["scores"]
+        for score in scores:
+            score["n_conditions"] = number
+        scores += [score | {"metric": "de_overlap", "n_conditions": 3} for score in scores]
+        scores += [score | {"metric": "r2"} for score in scores[:1]]
+    table = comparison.paper_table(runs, metrics=["r2", "pearson", "de_overlap"])
+    assert table.set_index("model")["conditions"].to_dict() == {
+        "SVAE+": 5, "SAMS-VAE": 6.5, "additive": 6.5, "technical duplicate": 6.5,
+    }  # fmt: skip
+    only = comparison.paper_table(runs, metrics=["r2", "de_overlap"])
+    assert only.set_index("model")["conditions"]["additive"] == 3
+    for found in (table, only):
+        assert not found.filter(like="_fewer").to_numpy().any()
+        assert not comparison.coverage(found).any()
 
 
 def test_the_papers_numbers() -> None:

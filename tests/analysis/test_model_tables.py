@@ -10,7 +10,7 @@ import pytest
 
 from sams_core.analysis import model_tables, replication_tables
 from sams_core.analysis.combination_scores import METRICS as SCORES
-from sams_core.analysis.comparison import WHOLE, paper_table, tidy
+from sams_core.analysis.comparison import WHOLE, lines_table, paper_table, tidy
 from sams_core.analysis.paper_results import PAPER, PAPER_NORMAN
 from sams_core.analysis.replication import match_latents
 from sams_core.explorer.glossary import FIGURES
@@ -123,6 +123,47 @@ def test_one_figure_over_scopes_is_the_mean_over_seeds() -> None:
     assert means["unseen", "CPA-VAE, amortised mean-field"] == pytest.approx(0.41)
     assert means["unseen", "additive"] == pytest.approx(0.6)
     assert model_tables.scope_table(BOTH_SEEDS, "r2", ["seen"]).empty
+
+
+def fewer(table: pd.DataFrame, *scopes: str) -> pd.DataFrame:
+    """The same, its additive baseline over half of the conditions of some scopes."""
+    half = table["predictor"].eq("additive") & table["scope"].isin(scopes)
+    return table.assign(n_conditions=table["n_conditions"].mask(half, 2.0))
+
+
+def test_a_baseline_over_fewer_conditions_is_never_best() -> None:
+    table = fewer(BOTH_SEEDS, "unseen")
+    rows = paper_table(table, scope="unseen")
+    assert rows["pearson"].max() == 0.6
+    assert model_tables.best_row(rows, "pearson", "baseline") is None
+    told, beaten = model_tables.verdict(rows, "pearson") or ("", True)
+    assert not beaten
+    assert told == "**ATE Pearson**: SAMS-VAE, amortised mean-field (0.520 ± 0.028) is best."
+    assert model_tables.names(rows).iloc[-1] == "additive (2 of 4 conditions)"
+    others = table[table["predictor"].eq("additive")].assign(
+        predictor="matching_mean", value=0.55, n_conditions=4.0
+    )
+    rows = paper_table(runs(table, others), scope="unseen")
+    told, beaten = model_tables.verdict(rows, "pearson") or ("", False)
+    assert beaten
+    assert "It is matching mean (0.550)" in told
+
+
+def test_a_baseline_over_fewer_conditions_says_so_in_figures() -> None:
+    both = model_tables.scope_table(
+        fewer(BOTH_SEEDS, "seen", "unseen"), "pearson", ["seen", "unseen"]
+    )
+    assert set(both.loc[both["kind"] == "baseline", "name"]) == {"additive (2 of 4 conditions)"}
+    assert set(both.loc[both["kind"] == "model", "coverage"]) == {""}
+    one = model_tables.scope_table(fewer(BOTH_SEEDS, "unseen"), "pearson", ["seen", "unseen"])
+    additive = one[one["kind"] == "baseline"]
+    assert set(additive["name"]) == {"additive (fewer conditions)"}
+    assert additive["coverage"].tolist() == ["", " (2 of 4 conditions)"]
+    lines = lines_table(fewer(BOTH_SEEDS, "unseen"), "pearson", scope="unseen")
+    assert model_tables.tell_lines(lines, "pearson").startswith(
+        "- With 100% in training. **ATE Pearson**: SAMS-VAE"
+    )
+    assert model_tables.shared_names(lines).iloc[-1] == "additive (2 of 4 conditions)"
 
 
 def test_scopes_are_told_a_line_each() -> None:

@@ -22,7 +22,7 @@ SCORES = pd.DataFrame(
         ("unseen", "additive", "baseline", 0.6, np.nan, 1),
     ],
     columns=["scope", "name", "kind", "mean", "sd", "n"],
-)
+).assign(coverage="")
 SCOPES = {"seen": "Seen", "unseen": "Not seen"}
 
 
@@ -55,6 +55,16 @@ def test_the_best_baseline_is_a_line(direction: int, best: float) -> None:
     (line,) = traces(bars(direction=direction), "best baseline")
     assert set(line.x) == {best}
     assert len(line.y) == 3
+
+
+def test_the_best_baseline_is_over_all_conditions() -> None:
+    fewer = SCORES["name"].eq("additive")
+    table = SCORES.assign(coverage=fewer.map({True: " (5 of 8 conditions)", False: ""}))
+    fig = bars(table)
+    assert set(traces(fig, "best baseline")[0].x) == {0.1}
+    assert not traces(fig, "best baseline", "x2")
+    told = [row[0] for row in traces(fig, "baselines")[0].customdata]
+    assert told == ["<b>0.70</b> (5 of 8 conditions)", "<b>0.10</b>"]
 
 
 def test_neither_direction_has_no_best_baseline() -> None:

@@ -74,8 +74,35 @@ def test_a_baseline_that_beats_every_model_is_a_warning(open_page: OpenPage) -> 
     app = open_page("models", {"results": "Cells"})
     assert not app.exception
     assert "ATE Pearson: a baseline beats every model" in app.warning[0].value
+    assert "never called best" not in words(app)
     assert "Simulated" not in words(app)
     assert [metric.split(": ")[0] for metric in words(app).splitlines() if "is best" in metric]
+
+
+def test_a_baseline_over_fewer_conditions_is_marked_and_beats_nobody(
+    evaluated_folder: Path, tmp_path: Path, runs_at: Callable[[Path], None], open_page: OpenPage
+) -> None:
+    folder = Path(shutil.copytree(evaluated_folder, tmp_path / "runs"))
+    for path in folder.glob("*/evaluation.json"):
+        evaluation = json.loads(path.read_text())
+        for score in evaluation["scores"]:
+            score["n_conditions"] -= score["predictor"] == "additive"
+        path.write_text(json.dumps(evaluation))
+    runs_at(folder)
+    app = open_page("models", {"results": "Cells"})
+    assert not app.exception
+    assert "additive (4 of 5 conditions)" in set(app.dataframe[0].value["model"])
+    assert "never called best" in words(app)
+    assert "beats every model" not in words(app)
+    (chart,) = app.get("plotly_chart")
+    drawn = {trace["name"] for trace in json.loads(chart.proto.spec)["data"]}
+    assert {"baselines", "ceiling"} <= drawn
+    assert "best baseline" not in drawn
+    app = open_page("models", {"run": "sams0", "models_view": "Training fraction"})
+    assert not app.exception
+    assert "additive (1 of 2 conditions)" in set(app.dataframe[0].value["name"])
+    assert "never called best" in words(app)
+    assert "beats every model" not in words(app)
 
 
 @pytest.mark.usefixtures("evaluated")
