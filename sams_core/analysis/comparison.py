@@ -254,8 +254,9 @@ def paper_table(
             "One table is for one screen and split: make one for each group of by_setting."
         )
     table = table[table["metric"].isin(metrics) & table["scope"].isin((scope, WHOLE))]
+    known = set(table.loc[table["value"].notna(), "metric"])
     rows = [
-        _row(key, part.set_index("metric"), [m for m in metrics if m in set(table["metric"])])
+        _row(key, part.set_index("metric"), [m for m in metrics if m in known])
         for key, part in _over_seeds(table, "metric").groupby(_ROW, sort=True)
     ]
     columns = ["model", "inference", "kind", "n", "conditions", "of_conditions"]

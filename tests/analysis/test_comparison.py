@@ -237,7 +237,7 @@ def test_conditions_are_held_against_those_of_the_same_runs_and_figure() -> None
 def test_the_papers_numbers() -> None:
     assert "5 seeds" in SOURCE
     assert len(PAPER) == len(set(ORDER)) == 8
-    rows = PAPER.astype(object).where(PAPER.notna(), None).to_numpy().tolist()
+    rows = PAPER.astype(object).replace({float("nan"): None}).to_numpy().tolist()
     assert rows[0] == ["conditional_vae", None, -1766.10, 0.18, None, None, 0.765]
     assert rows[-1] == ["sams_vae", "correlated", -1756.27, 0.10, 0.89, 0.03, 0.765]
     assert PAPER_NORMAN.groupby("family").size().to_dict() == {
