@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from PIL import Image
 
 from tests.browser.chromium import browser, view
 from tests.support.server import ROOT, serve
 
+SWEEP = "Results of sweep: Norman 2019: activation in K562 cells (a subset)"
 TARGET = ROOT / "assets" / "screenshots"
 PAGES = {
     "start": "/?run=papalexi2021_thp1",
@@ -14,7 +17,7 @@ PAGES = {
     "effects": "/effects?run=papalexi2021_thp1&condition=STAT1",
     "latents": "/latents?run=papalexi2021_thp1",
     "combine": "/combine?run=norman2019_k562",
-    "models": "/models?run=norman2019_k562",
+    "models": f"/models?results={quote(SWEEP)}&scope={quote('conditions not seen in training')}",
 }
 COLOURS = 255
 

@@ -64,7 +64,7 @@ def test_a_page_is_whole(
     with view(browser, app_url, width=width, height=1000, theme=theme) as shown:
         shown.open(f"/{PAGES[page]}")
         assert shown.heading().casefold() == page
-        assert shown.charts() or page == "models"  # which has charts once something is evaluated
+        assert shown.charts()
         assert faults(shown) == {}
 
 
