@@ -34,7 +34,8 @@ from sams_core.analysis.evaluation_files import (
 from sams_core.analysis.evaluation_masks import mask_scores, pathway_scores
 from sams_core.analysis.iwelbo import iwelbo_by_scope
 from sams_core.analysis.predictive_check import PredictiveCheck
-from sams_core.analysis.prepare import Progress, find_screen
+from sams_core.analysis.prepare import find_screen
+from sams_core.analysis.progress import Progress, reporter
 from sams_core.api import load_model
 from sams_core.data.gene_sets import read_gmt
 from sams_core.data.screen import Screen
@@ -93,14 +94,7 @@ def evaluate(
     started = time.perf_counter()
     folder, config = Path(folder), config or EvaluationConfig()
 
-    def report(step: str) -> Callable[[float], None]:
-        def at(share: float) -> None:
-            if progress is not None:
-                progress(step, share)
-
-        at(0.0)
-        return at
-
+    report = reporter(progress)
     at = report("Reading the screen")
     gene_sets = None if config.pathways is None else read_gmt(config.pathways)
     model = load_model(folder)

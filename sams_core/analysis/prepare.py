@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from sams_core.analysis.condition_effects import effects_table, heldout_scores
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
+from sams_core.analysis.progress import Progress, reporter
 from sams_core.api import load_model
 from sams_core.data.annotations import UNUSED
 from sams_core.data.options import ReaderOptions
@@ -26,9 +26,6 @@ from sams_core.data.screen import Screen
 from sams_core.errors import CheckpointError
 from sams_core.perturbation_model import SOURCE, PerturbationModel
 from sams_core.storage import new_folder, read_json, write_json
-
-Progress = Callable[[str, float], None]
-"""Called with the name of the step and the share of it that is done, in [0, 1]."""
 
 STEPS = ("Reading the screen", "Effects", "Masks", "Cells", "Likelihood", "Writing")
 """Names of the steps, in their order."""
@@ -75,14 +72,7 @@ def prepare(
     started = time.perf_counter()
     folder = Path(folder)
 
-    def report(step: str) -> Callable[[float], None]:
-        def at(share: float) -> None:
-            if progress is not None:
-                progress(step, share)
-
-        at(0.0)
-        return at
-
+    report = reporter(progress)
     at = report("Reading the screen")
     model = load_model(folder)
     model.attach(find_screen(model, folder, screen))
