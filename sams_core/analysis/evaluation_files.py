@@ -212,15 +212,18 @@ def read_runs(folders: Iterable[str | Path]) -> tuple[list[dict[str, Any]], list
 
 
 def told_apart(evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Name in ``model`` the settings in which models of one name differ."""
+    """Name in ``model`` the settings in which models of one name and screen differ."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for each in evaluations:
-        groups.setdefault((each["model"], each["family"], each["inference"]), []).append(each)
+        groups.setdefault(_kind_of(each), []).append(each)
     return [
-        each | {"model": each["model"] + _difference(each, groups[key])}
+        each | {"model": each["model"] + _difference(each, groups[_kind_of(each)])}
         for each in evaluations
-        for key in [(each["model"], each["family"], each["inference"])]
     ]
+
+
+def _kind_of(evaluation: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(evaluation[name] for name in ("fingerprint", "model", "family", "inference"))
 
 
 def _difference(evaluation: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:

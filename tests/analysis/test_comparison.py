@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sams_core.analysis import comparison, comparison_text
+from sams_core.analysis.evaluation_files import told_apart
 from sams_core.analysis.paper_results import ORDER, PAPER, PAPER_NORMAN, SOURCE
 from sams_core.analysis.replication import BOTH, FIRST, SECOND, match_latents
 from sams_core.api import CPAVAE, SAMSVAE
@@ -319,6 +320,14 @@ def test_models_that_differ_in_a_hyperparameter_are_not_averaged(tmp_path: Path)
         "SAMS-VAE (n_latent 4)",
         "SAMS-VAE (n_latent 3)",
     ]
+
+
+def test_models_of_other_screens_need_not_be_told_apart() -> None:
+    one = evaluation() | {"hyperparameters": {"n_latent": 3}}
+    other = one | {"fingerprint": "g", "hyperparameters": {"n_latent": 4}}
+    assert [each["model"] for each in evaluation_files.told_apart([one, other])] == [
+        one["model"]
+    ] * 2
 
 
 def test_figures_at_other_particles_are_not_averaged(tmp_path: Path) -> None:
