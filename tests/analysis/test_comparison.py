@@ -325,9 +325,7 @@ def test_models_that_differ_in_a_hyperparameter_are_not_averaged(tmp_path: Path)
 def test_models_of_other_screens_need_not_be_told_apart() -> None:
     one = evaluation() | {"hyperparameters": {"n_latent": 3}}
     other = one | {"fingerprint": "g", "hyperparameters": {"n_latent": 4}}
-    assert [each["model"] for each in evaluation_files.told_apart([one, other])] == [
-        one["model"]
-    ] * 2
+    assert [each["model"] for each in told_apart([one, other])] == [one["model"]] * 2
 
 
 def test_figures_at_other_particles_are_not_averaged(tmp_path: Path) -> None:
