@@ -10,6 +10,7 @@ from sams_core.analysis import mask_tables, model_tables, replication_tables
 from sams_core.analysis.comparison import DEFAULT_METRICS, lines_table, paper_table
 from sams_core.analysis.paper_results import SOURCE, SOURCE_NORMAN
 from sams_core.analysis.replication import match_latents
+from sams_core.analysis.score_names import metric_of
 from sams_core.explorer import (
     GLOSSARY,
     catalogue,
@@ -85,8 +86,8 @@ def bars(table: pd.DataFrame, titles: dict[str, str]) -> None:
             rows,
             {scope: words.get(scope, scope) for scope in kept},
             title=comparing.axis_title(metric),
-            digits=model_tables.metric_of(metric).digits,
-            direction=model_tables.DIRECTIONS.get(metric, 0),
+            digits=metric_of(metric).digits,
+            direction=metric_of(metric).direction,
             from_zero=metric != "iwelbo",
         ),
         key="models_bars",
@@ -141,7 +142,7 @@ def training_fraction() -> None:
             lines,
             x_title="Fraction of the combinations in training",
             y_title=comparing.axis_title(metric),
-            digits=model_tables.metric_of(metric).digits,
+            digits=metric_of(metric).digits,
         ),
         key="models_lines",
         alt=f"{comparing.axis_title(metric)} over the fraction in training. {told}".replace(

@@ -90,9 +90,9 @@ class PerturbationModel:
         training = validated(TrainingConfig, {"seed": seed})
         if split is None and screen.split is None:
             split = SplitConfig(seed=seed)
-        recipe = split.model_dump() if isinstance(split, SplitConfig) else None
+        recipe = None
         if isinstance(split, SplitConfig):
-            split = make_split(screen, split)
+            recipe, split = split.model_dump(), make_split(screen, split)
         encoding = self.default_combinations if combinations is None else combinations
         if encoding not in get_args(Combinations):
             raise ConfigError(f"combinations is {encoding!r}: use 'sum' or 'own'.")

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from sams_core.analysis.combination_scores import METRICS
+from sams_core.analysis.score_names import SCORES
 from sams_core.api import FAMILIES
 from sams_core.cli import build
 from sams_core.cli.evaluate import EVALUATION_FLAGS
@@ -178,7 +178,7 @@ def test_the_ceiling_competes_with_no_one_and_ties_share_the_star() -> None:
 def test_lower_is_better_where_it_is() -> None:
     lower = [row | {"value": 0.1 if row["predictor"] == "additive" else 0.5}
              for row in rows(EXAMPLE, COUNTS)]  # fmt: skip
-    assert not METRICS["rmse"].higher_is_better
+    assert not SCORES["rmse"].higher_is_better
     assert Scores(lower).best("all", "rmse") == {"additive"}
     assert Scores(lower).best("all", "pearson") == {"model", "no_change", "matching_mean"}
 

@@ -10,7 +10,6 @@ top genes, whose squares are averaged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,49 +26,6 @@ TOP_SIZES = (20, 1000)
 
 CALLED_FDR = 0.05
 """Adjusted p-value below which the data call a gene changed."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a score is called and which way is better."""
-
-    label: str
-    higher_is_better: bool
-
-
-METRICS = {
-    "pearson": Metric("ATE Pearson", True),
-    "pearson_mean": Metric("ATE Pearson, raw means", True),
-    "r2": Metric("ATE R²", True),
-    "rmse": Metric("ATE RMSE (log2)", False),
-    "pearson_change": Metric("Pearson of the change", True),
-    "pearson_change_top20": Metric("Pearson of the change, top 20 genes", True),
-    "pearson_change_top1000": Metric("Pearson of the change, top 1,000 genes", True),
-    "rmse_top20": Metric("RMSE, top 20 genes (log2)", False),
-    "rmse_top1000": Metric("RMSE, top 1,000 genes (log2)", False),
-    "e_distance": Metric("E-distance", False),
-    "retrieval_rank": Metric("Retrieval rank (0 best, 0.5 chance)", False),
-    "de_overlap": Metric("Called genes found", True),
-    "de_direction": Metric("Called genes in the right direction", True),
-}
-"""Every score by its name in rows."""
-
-
-def metric_label(name: str, n_genes: int) -> str:
-    """Label of a score; "all 400 genes" where a screen has fewer genes than the score's top.
-
-    Parameters
-    ----------
-    name
-        One of :data:`METRICS`.
-    n_genes
-        Genes of the screen.
-    """
-    label = METRICS[name].label
-    for size in TOP_SIZES:
-        if name.endswith(f"_top{size}") and n_genes <= size:
-            return label.replace(f"top {size:,} genes", f"all {n_genes:,} genes")
-    return label
 
 
 def condition_scopes(

@@ -6,7 +6,6 @@ Pure tables; what reads the files is :mod:`sams_core.analysis.evaluation_files`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,6 @@ from sams_core.errors import ConfigError
 
 __all__ = [
     "DEFAULT_METRICS",
-    "METRICS",
     "PREDICTORS",
     "by_setting",
     "coverage",
@@ -33,49 +31,6 @@ __all__ = [
     "tidy",
 ]
 
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure of an evaluation.
-
-    Attributes
-    ----------
-    title
-        Heading of its column.
-    digits
-        Decimals worth showing.
-    """
-
-    title: str
-    digits: int = 3
-
-
-METRICS: dict[str, Metric] = {
-    "iwelbo": Metric("test IWELBO", 2),
-    "mask_f1": Metric("mask F1"),
-    "pathway_accuracy": Metric("pathway accuracy"),
-    "pearson": Metric("ATE Pearson"),
-    "pearson_mean": Metric("ATE Pearson, mean counts"),
-    "mask_precision": Metric("mask precision"),
-    "mask_recall": Metric("mask recall"),
-    "mask_mcc": Metric("latent MCC"),
-    "mask_share_open": Metric("mask share open"),
-    "pathway_accuracy_forest": Metric("pathway accuracy, forest"),
-    "r2": Metric("R2"),
-    "rmse": Metric("RMSE"),
-    "pearson_change_top20": Metric("Pearson, top 20"),
-    "pearson_change_top1000": Metric("Pearson, top 1000"),
-    "rmse_top20": Metric("RMSE, top 20"),
-    "rmse_top1000": Metric("RMSE, top 1000"),
-    "e_distance": Metric("E-distance"),
-    "retrieval_rank": Metric("retrieval rank"),
-    "de_overlap": Metric("called genes, overlap"),
-    "de_direction": Metric("called genes, direction"),
-    "coverage_90": Metric("90% interval coverage"),
-    "share_p_below_0.05": Metric("share p < .05"),
-    "seconds": Metric("training seconds", 0),
-}
-"""What a column can hold; others that a file holds are shown under their own name."""
 
 DEFAULT_METRICS = ("iwelbo", "mask_f1", "pathway_accuracy", "pearson", "rmse")
 """The paper's columns, mask F1 where the truth is known, and RMSE, which every baseline has."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,14 +9,12 @@ import pandas as pd
 
 from sams_core.analysis.comparison import (
     DEFAULT_METRICS,
-    METRICS,
-    Metric,
     by_setting,
     coverage,
     paper_table,
 )
+from sams_core.analysis.score_names import mean_and_sd, metric_of
 
-NOTHING = "–"
 _SCOPES = {
     "all": "all conditions",
     "seen": "conditions in training",
@@ -33,9 +30,9 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     text = table[["model", "inference"]].astype(object)
     text["model"] += coverage(table)
     for name in _metrics(table):
-        metric = METRICS.get(name, Metric(name))
+        metric = metric_of(name)
         text[metric.title] = [
-            _figure(mean, sd, metric.digits)
+            mean_and_sd(mean, sd, metric.digits)
             for mean, sd in zip(table[name], table[f"{name}_sd"], strict=True)
         ]
     text["n"] = table["n"].astype(str)
@@ -44,12 +41,6 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 
 def _metrics(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if f"{name}_sd" in table.columns]
-
-
-def _figure(mean: float, sd: float, digits: int) -> str:
-    if math.isnan(mean):
-        return NOTHING
-    return f"{mean:.{digits}f}" + ("" if math.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
 def sections(

@@ -84,7 +84,7 @@ def model_ate(
     n_conditions, n_genes = len(doses), module.n_genes
     total = torch.zeros(n_conditions, n_genes, dtype=torch.float64, device=device)
     squares = torch.zeros_like(total)
-    at_once, done = _particles_at_once(module, n_particles, max_elements), 0
+    at_once, done = particles_at_once(module, n_particles, max_elements), 0
     with torch.no_grad():
         while done < n_particles:
             particles = min(at_once, n_particles - done)
@@ -109,18 +109,23 @@ def model_ate(
 class DrawnCells:
     """P posterior predictive cells and all that they share between conditions.
 
+    With one basal state a particle, each is asked under any conditions; with n of them, cells are
+    asked under n conditions, one each.
+
     Attributes
     ----------
     module
         The model.
-    z_basal : (P, 1, L) tensor
+    z_basal : (P, 1, L) or (P, n, L) tensor
         Drawn from the prior.
     sample
         Draws of what each perturbation does.
-    library : (P, 1) tensor
+    library : (P, 1) or (n,) tensor
         Library sizes.
-    gamma : (P, 1, G) tensor
+    gamma : (P, 1, G) or (P, n, G) tensor
         Gamma-distributed rates of mean concentration.
+    batch_index : (n,) tensor, optional
+        Batch of each cell; the average batch by default.
     """
 
     module: PerturbationVAE
@@ -128,6 +133,7 @@ class DrawnCells:
     sample: ShiftSample
     library: Tensor
     gamma: Tensor
+    batch_index: Tensor | None = None
 
     def counts(self, dosages: Tensor, generator: torch.Generator) -> Tensor:
         """Counts of each cell under each condition: (C, T) dosages to (P, C, G)."""
@@ -146,7 +152,7 @@ class DrawnCells:
         shift = self.module.shift(dosages, self.sample)  # (P, C, L)
         basal = self.z_basal.expand(-1, len(dosages), -1)
         state = self.module.state(basal, shift, dosages)
-        return self.module.log_expected_counts(state, self.library)
+        return self.module.log_expected_counts(state, self.library, self.batch_index)
 
 
 def draw_cells(
@@ -168,17 +174,23 @@ def draw_cells(
     generator
         On the model's device.
     """
-    concentration = module.log_concentration.exp()
-    device, dtype = concentration.device, concentration.dtype
+    device, dtype = module.log_concentration.device, module.log_concentration.dtype
     z_basal = torch.randn(
         (n_particles, 1, module.n_latent), device=device, dtype=dtype, generator=generator
     )
     sample = module.sample_shift_parameters(n_particles, generator)
     sizes = torch.as_tensor(np.atleast_1d(library_size), device=device, dtype=dtype)
     index = torch.randint(len(sizes), (n_particles, 1), device=device, generator=generator)
-    expanded = concentration.expand(n_particles, 1, -1).contiguous()
-    gamma = torch._standard_gamma(expanded, generator=generator)
+    gamma = draw_gamma(module, (n_particles, 1), generator)
     return DrawnCells(module, z_basal, sample, sizes[index], gamma)
+
+
+def draw_gamma(
+    module: PerturbationVAE, shape: tuple[int, ...], generator: torch.Generator
+) -> Tensor:
+    """Gamma-distributed rates with each gene's concentration as shape and mean: (*shape, G)."""
+    concentration = module.log_concentration.exp().expand(*shape, -1).contiguous()
+    return torch._standard_gamma(concentration, generator=generator)
 
 
 def log_normalised(counts: Tensor) -> Tensor:
@@ -187,6 +199,7 @@ def log_normalised(counts: Tensor) -> Tensor:
     return counts.mul_(COUNTS_PER_CELL / total).add_(1).log2_()
 
 
-def _particles_at_once(module: PerturbationVAE, n_particles: int, max_elements: int) -> int:
+def particles_at_once(module: PerturbationVAE, n_particles: int, max_elements: int) -> int:
+    """Particles whose shifts and genes keep within a bound on the entries of an array."""
     per_particle = max(module.n_perturbations * module.particle_width, module.n_genes)
     return int(np.clip(max_elements // per_particle, 1, n_particles))

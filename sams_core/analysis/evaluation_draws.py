@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from sams_core.analysis.cell_space import CellSpace
-from sams_core.analysis.effects import draw_cells, log_normalised
+from sams_core.analysis.effects import (
+    DrawnCells,
+    draw_cells,
+    draw_gamma,
+    log_normalised,
+    particles_at_once,
+)
 from sams_core.analysis.predictive_check import PredictiveCheck, check_draws, join_checks
 from sams_core.data.minibatches import sequential_batches
 from sams_core.data.screen import Screen
@@ -59,7 +65,9 @@ def mean_count_effects(
     doses = torch.as_tensor(np.asarray(dosages), device=device, dtype=dtype)  # (C, T)
     generator = torch.Generator(device=device).manual_seed(seed)
     total = torch.zeros(len(doses), module.n_genes, dtype=torch.float64, device=device)
-    for size in _in_parts(n_particles, module, max_elements):
+    at_once = particles_at_once(module, n_particles, max_elements)
+    for done in range(0, n_particles, at_once):
+        size = min(at_once, n_particles - done)
         cells = draw_cells(module, size, library_size, generator)
         control = cells.expected_counts(doses.new_zeros(1, doses.shape[1]))
         rows = max(1, max_elements // (size * module.n_genes))
@@ -206,19 +214,13 @@ def draw_counts(
     generator
         On the model's device.
     """
-    shift = module.shift(batch.dosages, sample)  # (P, n, L)
-    z_basal = torch.randn(shift.shape, dtype=shift.dtype, device=shift.device, generator=generator)
-    state = module.state(z_basal, shift, batch.dosages)
-    log_mu = module.log_expected_counts(state, batch.library_size, batch.batch_index)
-    concentration = module.log_concentration.exp().expand(log_mu.shape).contiguous()
-    gamma = torch._standard_gamma(concentration, generator=generator)
-    rate = (log_mu - module.log_concentration).exp_().mul_(gamma)
-    return torch.poisson(rate, generator=generator)
-
-
-def _in_parts(n_particles: int, module: PerturbationVAE, max_elements: int) -> Iterator[int]:
-    """Numbers of particles to draw at a time."""
-    per_particle = max(module.n_perturbations * module.particle_width, module.n_genes)
-    at_once = int(np.clip(max_elements // per_particle, 1, n_particles))
-    for start in range(0, n_particles, at_once):
-        yield min(at_once, n_particles - start)
+    shape = (len(sample.mask), len(batch))
+    z_basal = torch.randn(
+        (*shape, module.n_latent),
+        dtype=batch.counts.dtype,
+        device=batch.counts.device,
+        generator=generator,
+    )
+    gamma = draw_gamma(module, shape, generator)
+    cells = DrawnCells(module, z_basal, sample, batch.library_size, gamma, batch.batch_index)
+    return cells.counts(batch.dosages, generator)

@@ -24,6 +24,9 @@ FAMILY_NAMES = {
     "svae_plus": "SVAE+",
     "conditional_vae": "Conditional VAE",
 }
+MASKED_FAMILIES = ("sams_vae", "svae_plus")
+"""Families that say which latent dimensions a perturbation shifts."""
+
 INFERENCE_NAMES = {
     None: "amortised mean-field",
     "mean_field": "amortised mean-field",

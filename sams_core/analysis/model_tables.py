@@ -8,25 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sams_core.analysis.comparison import METRICS, WHOLE, Metric, coverage, paper_table
+from sams_core.analysis.comparison import WHOLE, coverage, paper_table
 from sams_core.analysis.evaluation_files import FAMILY_NAMES, INFERENCE_NAMES
 from sams_core.analysis.paper_results import PAPER, PAPER_NORMAN
-
-DIRECTIONS: dict[str, int] = {
-    **dict.fromkeys(
-        (
-            *("iwelbo", "mask_f1", "mask_precision", "mask_recall", "mask_mcc"),
-            *("pathway_accuracy", "pathway_accuracy_forest", "pearson", "pearson_mean", "r2"),
-            *("pearson_change", "pearson_change_top20", "pearson_change_top1000"),
-            *("de_overlap", "de_direction"),
-        ),
-        1,
-    ),
-    **dict.fromkeys(
-        ("rmse", "rmse_top20", "rmse_top1000", "e_distance", "retrieval_rank", "seconds"), -1
-    ),
-}
-"""1 where higher is better, -1 where lower is; of other figures neither."""
+from sams_core.analysis.score_names import METRICS, mean_and_sd, metric_of
 
 SCOPES = {
     "all": "all conditions",
@@ -38,14 +23,8 @@ SCOPES = {
 }
 """Which conditions a score is over, in words, in the order of choices."""
 
-NOTHING = "–"
 SEEDS = 5
 """Runs that the paper averages in its table."""
-
-
-def metric_of(name: str) -> Metric:
-    """Heading and digits of a figure; its own name where nothing is known of it."""
-    return METRICS.get(name, Metric(name.replace("_", " ")))
 
 
 def metrics_in(table: pd.DataFrame) -> list[str]:
@@ -136,19 +115,12 @@ def comparable(rows: pd.DataFrame, metric: str, kind: str) -> npt.NDArray[np.boo
     return found
 
 
-def as_text(mean: float, sd: float, digits: int) -> str:
-    """Write "mean ± sd", the mean alone for one run, or a dash where there is nothing."""
-    if not np.isfinite(mean):
-        return NOTHING
-    return f"{mean:,.{digits}f}" + (f" ± {sd:.{digits}f}" if np.isfinite(sd) else "")
-
-
 def best_row(rows: pd.DataFrame, metric: str, kind: str) -> int | None:
     """Position of the row of a kind that is best in a figure; None without one.
 
     A baseline over fewer conditions than the models is none: it is judged on others than they are.
     """
-    direction = DIRECTIONS.get(metric, 0)
+    direction = metric_of(metric).direction
     if not direction or metric not in rows:
         return None
     among = np.flatnonzero(comparable(rows, metric, kind))
@@ -173,7 +145,7 @@ def verdict(rows: pd.DataFrame, metric: str) -> tuple[str, bool] | None:
         return None
     title, told = metric_of(metric).title, _told(rows, best, metric)
     simple = best_row(rows, metric, "baseline")
-    direction = DIRECTIONS[metric]
+    direction = metric_of(metric).direction
     if simple is not None and direction * (rows[metric].iloc[simple] - rows[metric].iloc[best]) > 0:
         return (
             f"**{title}: a baseline beats every model.** It is {_told(rows, simple, metric)}; the "
@@ -188,7 +160,7 @@ def verdict(rows: pd.DataFrame, metric: str) -> tuple[str, bool] | None:
 
 
 def _told(rows: pd.DataFrame, row: int, metric: str) -> str:
-    value = as_text(
+    value = mean_and_sd(
         rows[metric].iloc[row], rows[f"{metric}_sd"].iloc[row], metric_of(metric).digits
     )
     return f"{names(rows).iloc[row]} ({value})"

@@ -9,8 +9,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from sams_core.analysis.combination_scores import METRICS, metric_label
 from sams_core.analysis.comparison import PREDICTORS
+from sams_core.analysis.score_names import NOTHING, SCORES, metric_label
 
 SCOPES = {
     "all": "all conditions",
@@ -68,7 +68,7 @@ class Scores:
         self, scope: str, metric: str, *, kinds: Sequence[str] = ("model", "baseline")
     ) -> set[str]:
         """The best of the model and the baselines; several if they are equal, none if undefined."""
-        sign = 1 if METRICS[metric].higher_is_better else -1
+        sign = 1 if SCORES[metric].higher_is_better else -1
         known = {
             name: sign * value
             for name, kind in self.kinds.items()
@@ -81,7 +81,7 @@ class Scores:
         """The score with a star if none is better, and on how many conditions if on fewer."""
         value = self(predictor, scope, metric)
         if value is None:
-            return "–"
+            return NOTHING
         star = "*" if predictor in self.best(scope, metric) else ""
         n = self.n_conditions(scope, predictor)
         fewer = f" (n={n})" if n != self.n_conditions(scope) else ""
@@ -157,7 +157,7 @@ def _every_score(scores: Scores, scope: str, n_genes: int) -> Table:
     table.add_column("")
     for name in scores.kinds:
         table.add_column(_name(name), justify="right")
-    for metric, described in METRICS.items():
+    for metric, described in SCORES.items():
         if scores.best(scope, metric):
             values = [scores.text(name, scope, metric) for name in scores.kinds]
             arrow = "↑" if described.higher_is_better else "↓"

@@ -10,16 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from sams_core.analysis.comparison import coverage
-from sams_core.analysis.model_tables import (
-    DIRECTIONS,
-    NOTHING,
-    as_text,
-    best_row,
-    comparable,
-    metric_of,
-    metrics_in,
-    verdict,
-)
+from sams_core.analysis.evaluation_files import MASKED_FAMILIES
+from sams_core.analysis.model_tables import best_row, comparable, metrics_in, verdict
+from sams_core.analysis.score_names import NOTHING, mean_and_sd, metric_of
 from sams_core.explorer import catalogue
 from sams_core.explorer.controls import pick
 from sams_core.explorer.glossary import FIGURES
@@ -80,7 +73,6 @@ NORMAN = {
 
 _DIRECTION_WORDS = {1: "higher is better", -1: "lower is better", 0: ""}
 _ARROWS = {1: " ↑", -1: " ↓", 0: ""}
-_MASKED_FAMILIES = ("sams_vae", "svae_plus")
 _KIND_WORDS = {"baseline": "baseline", "ceiling": "ceiling"}
 
 
@@ -91,7 +83,7 @@ def titles(table: pd.DataFrame) -> dict[str, str]:
 
 def axis_title(metric: str) -> str:
     """Heading of a figure and which way is better."""
-    words = _DIRECTION_WORDS[DIRECTIONS.get(metric, 0)]
+    words = _DIRECTION_WORDS[metric_of(metric).direction]
     return metric_of(metric).title + (f" ({words})" if words else "")
 
 
@@ -144,7 +136,7 @@ def show_scores(
     for metric in metrics:
         places = (digits or {}).get(metric, metric_of(metric).digits)
         for row in table.index:
-            text = as_text(table[metric].iloc[row], table[f"{metric}_sd"].iloc[row], places)
+            text = mean_and_sd(table[metric].iloc[row], table[f"{metric}_sd"].iloc[row], places)
             styled = styled.format(_constant(text), subset=(slice(row, row), slice(metric, metric)))
     st.dataframe(
         styled,
@@ -191,13 +183,13 @@ def of_the_chosen_screen(found: Sequence[Results], entries: list[catalogue.Entry
 
 def replicable(entries: Sequence[catalogue.Entry]) -> list[catalogue.Entry]:
     """Prepared checkpoints with masks of whose screen there are at least two."""
-    masked = [e for e in entries if e.problem is None and e.family in _MASKED_FAMILIES]
+    masked = [e for e in entries if e.problem is None and e.family in MASKED_FAMILIES]
     number = Counter(entry.fingerprint for entry in masked)
     return [entry for entry in masked if number[entry.fingerprint] > 1]
 
 
 def _words(metric: str) -> str:
-    direction = _DIRECTION_WORDS[DIRECTIONS.get(metric, 0)]
+    direction = _DIRECTION_WORDS[metric_of(metric).direction]
     text = FIGURES.get(metric, "A figure that this version of the app has no words for.")
     return f"{text} {direction.capitalize()}." if direction else text
 
@@ -233,7 +225,7 @@ def _column_config(metrics: Sequence[str]) -> dict[str, Any]:
         ),
         **{
             metric: st.column_config.NumberColumn(
-                metric_of(metric).title + _ARROWS[DIRECTIONS.get(metric, 0)], help=_words(metric)
+                metric_of(metric).title + _ARROWS[metric_of(metric).direction], help=_words(metric)
             )
             for metric in metrics
         },

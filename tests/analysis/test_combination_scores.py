@@ -12,15 +12,14 @@ from scipy import stats
 from sklearn.metrics import r2_score
 
 from sams_core.analysis.combination_scores import (
-    METRICS,
     called_direction,
     called_overlap,
     condition_scopes,
     condition_scores,
-    metric_label,
     score_predictions,
 )
 from sams_core.analysis.retrieval import retrieval_ranks
+from sams_core.analysis.score_names import SCORES, metric_label
 
 EVERY: dict[str, Any] = {"predictor": "model", "kind": "model"}
 
@@ -50,7 +49,7 @@ def test_scores_match_scipy_and_sklearn() -> None:
         e_distances=np.arange(6.0),
     )
     got = _values(rows, "two")
-    assert set(got) == set(METRICS)
+    assert set(got) == set(SCORES)
     a, b = measured[:2], predicted[:2]
     assert got["pearson"] == pytest.approx(stats.pearsonr(a.ravel(), b.ravel()).statistic)
     cubes = stats.pearsonr(a.ravel() ** 3, b.ravel() ** 3).statistic
@@ -202,4 +201,4 @@ def test_the_truth_scores_perfectly(seed: int) -> None:
     for name, value in _values(rows, "all").items():
         if name == "de_overlap":
             continue
-        assert value == pytest.approx(1.0 if METRICS[name].higher_is_better else 0.0, abs=1e-9)
+        assert value == pytest.approx(1.0 if SCORES[name].higher_is_better else 0.0, abs=1e-9)

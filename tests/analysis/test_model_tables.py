@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from sams_core.analysis import model_tables, replication_tables
-from sams_core.analysis.combination_scores import METRICS as SCORES
 from sams_core.analysis.comparison import WHOLE, lines_table, paper_table, tidy
 from sams_core.analysis.paper_results import PAPER, PAPER_NORMAN
 from sams_core.analysis.replication import match_latents
+from sams_core.analysis.score_names import METRICS, NOTHING, mean_and_sd
 from sams_core.explorer.glossary import FIGURES
 
 NAMES = {"sams_vae": "SAMS-VAE", "cpa_vae": "CPA-VAE"}
@@ -179,18 +179,13 @@ def test_the_scope_of_generalisation_is_chosen_first() -> None:
 
 
 def test_text_has_no_digits_that_nobody_measured() -> None:
-    assert model_tables.as_text(-1756.2712, 0.104, 2) == "-1,756.27 ± 0.10"
-    assert model_tables.as_text(0.5, float("nan"), 3) == "0.500"
-    assert model_tables.as_text(float("nan"), float("nan"), 3) == model_tables.NOTHING
-
-
-def test_directions_agree_with_the_scores_own() -> None:
-    for name, score in SCORES.items():
-        assert model_tables.DIRECTIONS[name] == (1 if score.higher_is_better else -1)
+    assert mean_and_sd(-1756.2712, 0.104, 2) == "-1,756.27 ± 0.10"
+    assert mean_and_sd(0.5, float("nan"), 3) == "0.500"
+    assert mean_and_sd(float("nan"), float("nan"), 3) == NOTHING
 
 
 def test_every_figure_has_words() -> None:
-    assert set(model_tables.DIRECTIONS) <= set(FIGURES)
+    assert {name for name, metric in METRICS.items() if metric.direction} <= set(FIGURES)
     assert all(text.endswith(".") and "\n" not in text for text in FIGURES.values())
 
 
