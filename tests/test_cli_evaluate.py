@@ -15,11 +15,19 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from sams_core.analysis.calibration import calibrate
 from sams_core.analysis.score_names import SCORES
 from sams_core.api import FAMILIES
 from sams_core.cli import build
 from sams_core.cli.evaluate import EVALUATION_FLAGS
-from sams_core.cli.evaluation_report import Scores, iwelbo_sentence, sentences, tables, verdict
+from sams_core.cli.evaluation_report import (
+    Scores,
+    calibration_table,
+    iwelbo_sentence,
+    sentences,
+    tables,
+    verdict,
+)
 from sams_core.cli.flags import flag_of
 from sams_core.data.reading import read_screen
 from sams_core.data.splits import SplitConfig
@@ -77,6 +85,8 @@ def test_prints_scores_beside_baselines_and_the_next_command(copy: Path) -> None
         "all 30 genes",
         "best baseline",
         "Against the known mask",
+        "Calibration of the mask",
+        "paired with the true ones",
         "principal components",
         "compare",
     ):
@@ -206,12 +216,22 @@ def test_sentences_leave_out_what_is_not_known() -> None:
         "scores": [], "mask": None, "pathways": None, "predictive_check": {"n": 0}, "settings": {}
     }  # fmt: skip
     assert list(sentences(bare)) == []
+    assert calibration_table(bare) is None
     bounds = {"val": None, "test": -12.345, "test_seen": -12.345, "test_unseen": None}
     assert iwelbo_sentence(bounds) == "IWELBO, nats per cell: test cells -12.35."
     assert "conditions never seen -14.00" in iwelbo_sentence(bounds | {"test_unseen": -14.0})
     assert "no cells were held out" in iwelbo_sentence(dict.fromkeys(bounds, None))
     mask = {"share_open": 0.25, "f1": None, "precision": None, "recall": None, "mcc": None}
     assert list(sentences(bare | {"mask": mask})) == ["Mask entries open: 25.0%."]
+    assert calibration_table(bare | {"mask": mask}) is None
+    calibration = calibrate([[1], [1], [0]], [[0.95], [0.92], [0.01]]).summary()
+    found = bare | {"mask": {"calibration": calibration}}
+    (said,) = sentences(found)
+    assert said.startswith("Of the 2 entries reported at 0.9 or above, 2 are real (100%;")
+    table = calibration_table(found)
+    assert table is not None
+    assert list(table.columns[0].cells) == ["below 0.1", "0.9 to 0.99"]
+    assert list(table.columns[2].cells) == ["0.010", "0.935"]
     means = {"accuracy_logistic": 0.81, "accuracy_forest": 0.72, "permutation": 0.33, "ate": 0.95}
     pathways: dict[str, Any] = {name: {"mean": mean, "sd": 0.1} for name, mean in means.items()}
     pathways |= {"majority": 0.44, "n_perturbations": 30, "n_pathways": 3}

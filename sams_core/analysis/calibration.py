@@ -30,8 +30,8 @@ COVERAGE = 0.95
 """Of the intervals."""
 
 _PAIRING = (
-    "To count this, latents were paired with the true ones by the truth itself, which no real "
-    "screen has."
+    "To count what is real, latents were paired with the true ones by the truth itself, which no "
+    "real screen has."
 )
 
 
@@ -138,7 +138,7 @@ def tell_calibration(calibration: Calibration) -> str:
     sure = calibration.bins[calibration.bins["lower"] >= CONFIDENT]
     n, n_real = int(sure["n"].sum()), int(sure["n_real"].sum())
     if not n:
-        return f"No entry is reported at {CONFIDENT:g} or above, so none can be held to it."
+        return f"No entry is reported at {CONFIDENT:g} or above. {_PAIRING}"
     low, high = wilson(n_real, n)
     claimed = float(np.average(sure["mean_probability"], weights=sure["n"]))
     counted = (

@@ -132,7 +132,10 @@ def _numbers(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     for name, scope in _IWELBO_SCOPES.items():
         add("iwelbo", evaluation["iwelbo"].get(name), scope)
     for name, value in (evaluation["mask"] or {}).items():
-        add(f"mask_{name}", value)
+        if name == "calibration":
+            add("mask_ece", (value or {}).get("ece"))
+        else:
+            add(f"mask_{name}", value)
     for name, value in (evaluation["predictive_check"] or {}).items():
         if name != "n":
             add(name, value)

@@ -61,6 +61,29 @@ class _Pathways(BaseModel):
     ate: _Accuracy | None
 
 
+class _Bin(BaseModel):
+    lower: float
+    upper: float
+    n: int
+    n_real: int
+    mean_probability: float
+
+
+class _Calibration(BaseModel):
+    bins: list[_Bin]
+    n_unpaired: int
+    ece: float | None
+
+
+class _Mask(BaseModel):
+    share_open: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    calibration: _Calibration | None = None
+    mcc: float | None = None
+
+
 class _Evaluation(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -76,7 +99,7 @@ class _Evaluation(BaseModel):
     settings: dict[str, Any]
     iwelbo: dict[str, float | None]
     scores: list[_Score]
-    mask: dict[str, float | None] | None
+    mask: _Mask | None
     pathways: _Pathways | None
     predictive_check: dict[str, float | None] | None
     seconds: dict[str, float | None]
@@ -124,7 +147,7 @@ def read_evaluation(folder: str | Path) -> dict[str, Any]:
         ) from None
     for field, beside, name in (
         ("checkpoint", config.digest, CONFIG),
-        ("weights", _weights_digest(folder / WEIGHTS), WEIGHTS),
+        ("weights", weights_digest(folder / WEIGHTS), WEIGHTS),
     ):
         if evaluation[field] != beside:
             raise CheckpointError(f"{path} is older than the {name} beside it: {again} again.")
@@ -143,7 +166,14 @@ def _hyperparameters(config: CheckpointConfig, evaluated: dict[str, Any]) -> dic
     return {k: v for k, v in settings.items() if k not in ("seed", "inference")}
 
 
-def _weights_digest(path: Path) -> str | None:
+def weights_digest(path: Path) -> str | None:
+    """Digest that a file of weights states of its own contents.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is missing or damaged.
+    """
     try:
         with safe_open(path, framework="np") as file:
             (header,) = (file.metadata() or {}).values()

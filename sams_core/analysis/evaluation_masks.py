@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sams_core.analysis.calibration import calibrate
 from sams_core.analysis.masks import OPEN, true_mask
 from sams_core.analysis.metrics import match_masks, mean_correlation_coefficient
 from sams_core.analysis.pathway_accuracy import (
@@ -23,7 +24,7 @@ from sams_core.perturbation_model import PerturbationModel
 FloatArray = npt.NDArray[np.floating]
 
 
-def mask_scores(model: PerturbationModel, screen: Screen) -> dict[str, float | None] | None:
+def mask_scores(model: PerturbationModel, screen: Screen) -> dict[str, Any] | None:
     """Agreement of a model's mask and latents with the true ones, matched one to one (Hungarian).
 
     Of the mask only perturbations count that some training cell carries alone: not combinations
@@ -38,20 +39,23 @@ def mask_scores(model: PerturbationModel, screen: Screen) -> dict[str, float | N
 
     Returns
     -------
-    ``share_open`` of the entries, ``precision``, ``recall`` and ``f1`` at the threshold 0.5, and
-    ``mcc``, the mean absolute correlation of test cells' latents with the true ones; ``None`` where
-    the truth is not known, or the family has no mask. Nothing at all without mask and truth.
+    ``share_open`` of the entries, ``precision``, ``recall`` and ``f1`` at the threshold 0.5,
+    ``calibration`` (:meth:`sams_core.analysis.calibration.Calibration.summary`), and ``mcc``, the
+    mean absolute correlation of test cells' latents with the true ones; ``None`` where the truth is
+    not known, or the family has no mask. Nothing at all without mask and truth.
     """
-    names = ("share_open", "precision", "recall", "f1", "mcc")
-    scores: dict[str, float | None] = dict.fromkeys(names)
+    names = ("share_open", "precision", "recall", "f1", "calibration", "mcc")
+    scores: dict[str, Any] = dict.fromkeys(names)
     alone = _trained_alone(model, screen)
     if model.has_mask and len(alone):
-        is_open = model.mask_probabilities().loc[alone].to_numpy() > OPEN
+        probability = model.mask_probabilities().loc[alone].to_numpy()
+        is_open = probability > OPEN
         scores["share_open"] = float(is_open.mean())
         truth = true_mask(screen, alone)
         if truth is not None:
             match = match_masks(truth, is_open)
             scores |= {"precision": match.precision, "recall": match.recall, "f1": match.f1}
+            scores["calibration"] = calibrate(truth, probability).summary()
     test = np.flatnonzero(model.split == "test")
     if screen.z_truth is not None and len(test) > 1:
         latents = model.get_latent_representation(screen.subset(test))

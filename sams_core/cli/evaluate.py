@@ -64,6 +64,8 @@ def _report(run: Path, found: dict[str, Any]) -> None:
             say(report.verdict(scores, scope))
     else:
         say("No condition has enough test cells to be scored.")
+    if calibration := report.calibration_table(found):
+        console.print(calibration)
     for sentence in report.sentences(found):
         say(sentence)
     if (run / STATE.parent).exists():

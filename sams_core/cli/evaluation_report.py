@@ -9,6 +9,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sams_core.analysis.calibration import Calibration, reliability_table, tell_calibration
 from sams_core.analysis.comparison import PREDICTORS
 from sams_core.analysis.score_names import NOTHING, SCORES, metric_label
 
@@ -165,6 +166,22 @@ def _every_score(scores: Scores, scope: str, n_genes: int) -> Table:
     return table
 
 
+def calibration_table(found: dict[str, Any]) -> Table | None:
+    """Draw what inclusion probabilities claim beside what is real, where that is known."""
+    summary = (found["mask"] or {}).get("calibration")
+    if summary is None:
+        return None
+    table = Table(title="Calibration of the mask", box=SIMPLE_HEAD, title_justify="left")
+    headings = ("", "entries", "mean probability", "really open", "95% interval")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, row in reliability_table(Calibration.from_summary(summary)).iterrows():
+        interval = f"{row['low']:.3f}–{row['high']:.3f}"
+        means = f"{row['mean_probability']:.3f}", f"{row['share_real']:.3f}"
+        table.add_row(str(name), f"{row['n']:,.0f}", *means, interval)
+    return table
+
+
 def iwelbo_sentence(bounds: dict[str, float | None]) -> str:
     """Say the bounds; those of seen and unseen conditions only where there are unseen ones."""
     words = {
@@ -194,6 +211,8 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
                 f"{mask['precision']:.3f}, recall {mask['recall']:.3f}."
             )
         yield f"Mask entries open: {mask['share_open']:.1%}.{truth}"
+    if mask.get("calibration"):
+        yield tell_calibration(Calibration.from_summary(mask["calibration"]))
     if mask.get("mcc") is not None:
         yield f"Latents against the known ones: mean correlation coefficient {mask['mcc']:.3f}."
     if found["pathways"]:

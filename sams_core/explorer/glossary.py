@@ -95,6 +95,11 @@ FIGURES: dict[str, str] = {
     "mask_mcc": (
         "Mean correlation of the model's latent dimensions with the true ones they are matched to."
     ),
+    "mask_ece": (
+        "How far inclusion probabilities are from the share of entries that are real, on average "
+        "over entries (expected calibration error); 0 if of the entries at 0.9 just 90% are real. "
+        "Most entries are closed, and make up most of it."
+    ),
     "mask_share_open": "Share of mask entries that the model opens; a sparse mask has few.",
     "pathway_accuracy": (
         "How often a perturbation's known pathway can be told from its mask alone, by logistic "

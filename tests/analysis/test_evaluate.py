@@ -178,7 +178,9 @@ def test_masks_of_combinations_take_no_part(evaluated: Evaluated) -> None:
     mask = evaluated.found["mask"]
     assert 0 <= mask["mcc"] <= 1
     if not evaluated.model.has_mask:
-        assert {mask[name] for name in ("share_open", "f1", "precision", "recall")} == {None}
+        assert {
+            mask[name] for name in ("share_open", "f1", "precision", "recall", "calibration")
+        } == {None}
         return
     model = load_model(evaluated.folder, SCREEN)
     logits, truth = model.module.mask_logits, true_mask(SCREEN)
@@ -190,6 +192,9 @@ def test_masks_of_combinations_take_no_part(evaluated: Evaluated) -> None:
     scores = mask_scores(model, SCREEN)
     assert scores is not None
     assert (scores["f1"], scores["precision"], scores["recall"]) == (1, 1, 1)
+    closed, opened = scores["calibration"]["bins"]
+    assert (closed["n_real"], opened["n_real"], opened["n"]) == (0, truth.sum(), truth.sum())
+    assert scores["calibration"]["ece"] == pytest.approx(0, abs=1e-6)
     assert scores["share_open"] == pytest.approx(truth.mean())
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sams_core.analysis import comparison
+from sams_core.analysis.calibration import calibrate
 from sams_core.analysis.evaluation_files import MASKED_FAMILIES, told_apart
 from sams_core.api import CPAVAE, FAMILIES, SAMSVAE
 from sams_core.errors import CheckpointError
@@ -71,6 +73,7 @@ def test_reads_what_belongs_to_the_checkpoint(run: Path) -> None:
         ({"scores": [{"predictor": "model"}]}, "bad field 'scores.0.kind'"),
         ({"iwelbo": None}, "bad field 'iwelbo'"),
         ({"pathways": {"majority": 0.5}}, "bad field 'pathways.accuracy_logistic'"),
+        ({"mask": {"calibration": {"ece": 0.1}}}, "bad field 'mask.calibration.bins'"),
     ],
 )
 def test_refuses_what_does_not(fields: dict[str, Any], words: str, run: Path) -> None:
@@ -78,6 +81,18 @@ def test_refuses_what_does_not(fields: dict[str, Any], words: str, run: Path) ->
     with pytest.raises(CheckpointError, match=words) as caught:
         comparison.read_evaluation(run)
     assert f"python -m sams_core evaluate {run}" in str(caught.value)
+
+
+@pytest.mark.parametrize("calibration", [None, calibrate([[1], [0]], [[0.95], [0.02]]).summary()])
+def test_a_mask_may_come_without_calibration(calibration: dict[str, Any] | None, run: Path) -> None:
+    known = {} if calibration is None else {"calibration": calibration}
+    change(run, mask={"share_open": 0.5, "f1": 1.0, **known})
+    table = comparison.tidy([comparison.read_evaluation(run)]).set_index("metric")["value"]
+    assert table["mask_f1"] == 1.0
+    if calibration is None:
+        assert math.isnan(table["mask_ece"])
+    else:
+        assert table["mask_ece"] == pytest.approx((0.05 + 0.02) / 2, abs=1e-6)
 
 
 def test_a_run_without_evaluation_says_what_to_do(run: Path) -> None:
