@@ -17,7 +17,10 @@ from typing import Annotated, Any
 import typer
 
 from sams_core.analysis.evaluate import PREDICTIVE_CHECK, evaluate
+from sams_core.analysis.evaluation_files import EVALUATION, read_runs
 from sams_core.analysis.prepare import prepare
+from sams_core.analysis.seed_masks import write_mask
+from sams_core.analysis.stability import agreements, write_stability
 from sams_core.api import FAMILIES
 from sams_core.data import Screen, SimulationConfig, read_screen, simulate_screen
 from sams_core.data.splits import SplitConfig
@@ -140,6 +143,20 @@ def build(demo: Demo, data: Path, out: Path) -> Path:
     return target
 
 
+def compare_seeds(out: Path) -> None:
+    """Write in how many seeds each mask entry is open beside checkpoints that have other seeds.
+
+    Parameters
+    ----------
+    out
+        Folder with the checkpoints.
+    """
+    folders = [out / demo.name for demo in DEMOS if (out / demo.name / EVALUATION).is_file()]
+    if folders:
+        for group, agreement in agreements(read_runs(folders)[0], mend=write_mask)[0]:
+            write_stability(group, agreement)
+
+
 def main(
     data: Annotated[Path, typer.Option(help="Folder of the real screens.")] = ROOT.parent
     / "shared"
@@ -157,6 +174,7 @@ def main(
         except SamsError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None
+    compare_seeds(out)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from sams_core.analysis.agreement import Agreement
 from sams_core.analysis.comparison import (
     DEFAULT_METRICS,
     by_setting,
     coverage,
     paper_table,
 )
+from sams_core.analysis.evaluation_files import INFERENCE_NAMES
 from sams_core.analysis.score_names import mean_and_sd, metric_of
+
+Agreements = Sequence[tuple[Sequence[Mapping[str, Any]], Agreement]]
+"""Runs that differ by their seed, with the agreement of their masks."""
+
+AGREEMENT_IS = (
+    "Seed agreement: mask entries that two seeds both open as a share of those that either opens, "
+    "after their latents are matched; mean ± sd over pairs of seeds."
+)
 
 _SCOPES = {
     "all": "all conditions",
@@ -44,9 +55,22 @@ def _metrics(table: pd.DataFrame) -> list[str]:
 
 
 def sections(
-    evaluations: Sequence[Mapping[str, Any]], metrics: Sequence[str] = DEFAULT_METRICS
+    evaluations: Sequence[Mapping[str, Any]],
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    agreements: Agreements = (),
 ) -> list[tuple[str, pd.DataFrame]]:
     """Tables that compare the evaluations, each with a heading.
+
+    Parameters
+    ----------
+    evaluations
+        What to compare.
+    metrics
+        Columns.
+    agreements
+        Runs that differ by their seed, and how far their masks agree
+        (:func:`sams_core.analysis.stability.agreements`): a column, with the standard deviation
+        over pairs of seeds.
 
     Returns
     -------
@@ -63,9 +87,29 @@ def sections(
             for score in evaluation["scores"]
         )
         for scope in ("all", "seen", "unseen") if unseen else ("all",):
-            table = paper_table(group, scope=scope, metrics=metrics)
+            table = _with_agreement(
+                paper_table(group, scope=scope, metrics=metrics), group, agreements
+            )
             found.append((f"{title}{simulated}: {split}; {_SCOPES[scope]}", table))
     return found
+
+
+def _with_agreement(
+    table: pd.DataFrame, evaluations: Sequence[Mapping[str, Any]], agreements: Agreements
+) -> pd.DataFrame:
+    shown = {each["weights"] for each in evaluations} if agreements else set()
+    for runs, agreement in agreements:
+        if shown.isdisjoint(run["weights"] for run in runs) or not math.isfinite(agreement.mean):
+            continue
+        inference = INFERENCE_NAMES.get(runs[0]["inference"], str(runs[0]["inference"]))
+        row = (table["model"] == runs[0]["model"]) & (table["inference"] == inference)
+        row &= table["kind"] == "model"
+        for name, value in (
+            ("seed_agreement", agreement.mean),
+            ("seed_agreement_sd", agreement.sd),
+        ):
+            table.loc[row, name] = value
+    return table
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -80,6 +124,7 @@ def report(
     command: str | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     level: int = 3,
+    agreements: Agreements = (),
 ) -> str:
     """Every table of :func:`sections` as Markdown.
 
@@ -93,13 +138,15 @@ def report(
         Columns.
     level
         Of the headings.
+    agreements
+        As of :func:`sections`.
     """
     parts = [f"`{command}`"] if command else []
-    for heading, table in sections(evaluations, metrics):
+    for heading, table in sections(evaluations, metrics, agreements):
         parts += [f"{'#' * level} {heading}", markdown(as_text(table))]
     parts.append(
         "Mean ± sd over n seeds; for baselines and the ceiling n counts distinct splits. "
-        "IWELBO in nats a cell."
+        "IWELBO in nats a cell." + (f" {AGREEMENT_IS}" if agreements else "")
     )
     return "\n\n".join(parts) + "\n"
 

@@ -36,6 +36,7 @@ from sams_core.analysis.iwelbo import iwelbo_by_scope
 from sams_core.analysis.predictive_check import PredictiveCheck
 from sams_core.analysis.prepare import find_screen
 from sams_core.analysis.progress import Progress, reporter
+from sams_core.analysis.seed_masks import write_mask
 from sams_core.api import load_model
 from sams_core.data.gene_sets import read_gmt
 from sams_core.data.screen import Screen
@@ -67,7 +68,8 @@ def evaluate(
     the figures and is written last; ``predictive_check.h5ad`` (conditions x genes) has the measured
     effects in ``X``, and the check in the layers ``p_value``, ``lower``, ``upper`` and
     ``model_mean``; genes without a count in the test cells of a condition and of the control are
-    not checked.
+    not checked. ``mask.h5ad``, where the family has a mask, is what seeds are compared by
+    (:mod:`sams_core.analysis.stability`).
 
     Parameters
     ----------
@@ -124,6 +126,7 @@ def evaluate(
     )
     at(1.0)
     at = report("Writing")
+    write_mask(folder, model)
     evaluation = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

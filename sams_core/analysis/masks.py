@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
 from sams_core.analysis.condition_effects import dosages_of
 from sams_core.analysis.embedding import umap
@@ -17,6 +18,8 @@ from sams_core.perturbation_model import PerturbationModel
 
 OPEN = 0.5
 """Inclusion probability above which a mask entry counts as open."""
+
+_RESPONSE_DRAWS = 64
 
 
 def masks_table(
@@ -40,7 +43,8 @@ def masks_table(
     -------
     ``X`` (T, L): inclusion probability. ``layers``: ``embedding_mean``, ``embedding_sd``,
     ``effect`` and ``effect_sd`` in basal standard deviations. ``obsm["X_umap"]``: a map of the
-    perturbations by their mean effect. ``uns``: ``has_mask`` and ``has_shift`` of the model's
+    perturbations by their mean effect. ``varm["response"]`` (L, G): what each latent does to the
+    genes (:func:`decoder_responses`). ``uns``: ``has_mask`` and ``has_shift`` of the model's
     family (without a mask, ``X`` is 1 where every latent is shifted and 0 where none is), and
     ``truth_mask`` where the truth is known.
     """
@@ -62,12 +66,45 @@ def masks_table(
         },
     )
     table.obsm["X_umap"] = umap(table.layers["effect"], seed=seed)
+    table.varm["response"] = decoder_responses(model, seed=seed).to_numpy(np.float32)
     table.uns["simulated"] = screen.simulated
     table.uns["has_mask"], table.uns["has_shift"] = model.has_mask, model.has_shift
     truth = true_mask(screen, model.perturbation_names) if model.has_mask else None
     if truth is not None:
         table.uns["truth_mask"] = truth
     return table
+
+
+@torch.no_grad()
+def decoder_responses(model: PerturbationModel, *, seed: int = 0) -> pd.DataFrame:
+    """What moving along each latent dimension does to the genes: L latents x G genes.
+
+    The change of the log of a gene's expected share of all counts per basal standard deviation:
+    half the difference between one s.d. up and one down, averaged over unperturbed cells drawn
+    from the prior.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    seed
+        Of the draws.
+    """
+    module = model.module
+    like = module.log_concentration
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(_RESPONSE_DRAWS, module.n_latent, generator=generator).to(like)
+    still = like.new_zeros(_RESPONSE_DRAWS, module.n_perturbations)
+    responses = like.new_zeros(module.n_latent, module.n_genes)
+    for latent in range(module.n_latent):
+        step = torch.zeros_like(z)
+        step[:, latent] = 1.0
+        up, down = (
+            module.log_proportions(module.state(z + sign * step, torch.zeros_like(z), still))
+            for sign in (1, -1)
+        )
+        responses[latent] = (up - down).mean(0) / 2
+    return pd.DataFrame(responses.cpu().numpy(), index=model.latent_names, columns=model.gene_names)
 
 
 def true_mask(screen: Screen, names: pd.Index | None = None) -> npt.NDArray[np.int8] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -42,28 +42,42 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write it there instead.")
     ] = None,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--stability",
+            help="Write stability.h5ad beside each run that has other seeds here: of each mask "
+            "entry, the share of seeds in which it is open. The Masks page shows it.",
+        ),
+    ] = False,
 ) -> None:
     """Put evaluated runs side by side, with baselines and the data's own ceiling.
 
     Runs that differ only in their seed are averaged. There is a table for each screen and split.
+    Seed agreement is the share of the mask entries that either of two seeds opens that both open
+    (Jaccard index), after matching their latents; mean and standard deviation over pairs of seeds.
     """
     from sams_core.analysis.comparison import DEFAULT_METRICS, read_runs, tidy
-    from sams_core.analysis.comparison_text import comparison_csv, report, sections
+    from sams_core.analysis.comparison_text import AGREEMENT_IS, comparison_csv, report, sections
 
     evaluations, left_out = read_runs(runs)
     metrics = tuple(metric or DEFAULT_METRICS)
-    known = set(tidy(evaluations)["metric"])
+    agreements = _agreements(evaluations, stability)
+    known = set(tidy(evaluations)["metric"]) | ({"seed_agreement"} if agreements else set())
     for name in metric or ():
         if name not in known:
             raise ConfigError(f"No run has the metric {name!r}{nearest(name, sorted(known))}.")
-    tables = sections(evaluations, metrics)
+    if metric and "seed_agreement" not in metric:
+        agreements = []
+    tables = sections(evaluations, metrics, agreements)
     if form == "csv":
         text = comparison_csv(tables)
     elif form == "markdown":
-        text = report(evaluations, metrics=metrics)
+        text = report(evaluations, metrics=metrics, agreements=agreements)
     else:
         on_terminal = out is None and sys.stdout.isatty()
         text = "\n".join(_drawn(heading, table, on_terminal) for heading, table in tables)
+        text += f"{AGREEMENT_IS}\n" if agreements else ""
     if out is None:
         typer.echo(text, nl=not text.endswith("\n"))
     else:
@@ -75,6 +89,32 @@ def compare(
             "to finish them.",
             err=True,
         )
+
+
+def _agreements(evaluations: list[dict[str, Any]], write: bool) -> list[Any]:
+    from sams_core.analysis.stability import STABILITY, agreements, write_stability
+
+    found, problems = agreements(evaluations, mend=_write_mask if write else None)
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if write:
+        for group, agreement in found:
+            write_stability(group, agreement)
+            names = ", ".join(str(each["run"]) for each in group)
+            typer.echo(f"{STABILITY} written beside each of {names}.", err=True)
+        if not found:
+            typer.echo(
+                "No stability was written: it takes two evaluated runs of a family with a mask "
+                "that differ in their seed alone.",
+                err=True,
+            )
+    return found
+
+
+def _write_mask(folder: Path) -> None:
+    from sams_core.analysis.seed_masks import write_mask
+
+    write_mask(folder)
 
 
 def _drawn(heading: str, table: pd.DataFrame, on_terminal: bool) -> str:

@@ -4,7 +4,7 @@ A sweep's folder::
 
     sweep.json     the plan: every run's name and settings
     screen.h5ad    the screen, where the sweep simulates it
-    runs/NAME/     a checkpoint and its evaluation.json
+    runs/NAME/     a checkpoint, its evaluation.json and, with other seeds, its stability.h5ad
     status.json    how each run ended
     results.csv    every figure of every finished run, one a row
 

@@ -14,6 +14,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed, get_worker
 
 from sams_core.analysis.comparison import read_runs, tidy
+from sams_core.analysis.stability import agreements, write_stability
 from sams_core.errors import CheckpointError, ConfigError
 from sams_core.storage import read_json, replacing, write_json
 from sams_core.sweep.config import read_sweep
@@ -214,3 +215,5 @@ def _write_results(folder: Path) -> None:
         return
     with replacing(folder / RESULTS) as temporary:
         tidy(evaluations).to_csv(temporary, index=False)
+    for group, agreement in agreements(evaluations)[0]:
+        write_stability(group, agreement)

@@ -114,7 +114,8 @@ def test_copies_of_one_checkpoint_agree_wholly(seed: int, n: int) -> None:
     first = checkpoint(rng)
     first[0].iloc[0, 0] = 1.0
     copies = [first, *(rearranged(rng, *first) for _ in range(n - 1))]
-    agreement = seed_agreement(*zip(*copies, strict=True))
+    masks, effects, responses = zip(*copies, strict=True)
+    agreement = seed_agreement(masks, effects, responses)
     assert agreement.mean == 1
     assert agreement.sd == 0 or n == 2
     stability = agreement.stability(0)
