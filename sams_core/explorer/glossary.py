@@ -22,6 +22,20 @@ GLOSSARY: dict[str, str] = {
     "open": (
         "A mask entry is counted open when its inclusion probability is at or above the threshold."
     ),
+    "calibration": (
+        "Probabilities are calibrated if of the entries reported at 0.9 about 90% are real. In "
+        "brackets: the share that is real, and its 95% confidence interval, which takes entries "
+        "for independent. Over-confident means that fewer are real than claimed."
+    ),
+    "seed": (
+        "The random start of a training. Models trained alike from different seeds should find the "
+        "same; where they do not, the data do not decide."
+    ),
+    "stability": (
+        "Share of the seeds in which a mask entry is open, this model's own included, after the "
+        "latent dimensions of the others were matched to this model's. An entry that is open in "
+        "all seeds does not depend on the random start."
+    ),
     "embedding": (
         "How far, and to which side, a perturbation would shift a latent dimension if its mask "
         "entry is open; in units where unperturbed cells spread by about 1."
@@ -99,6 +113,10 @@ FIGURES: dict[str, str] = {
         "How far inclusion probabilities are from the share of entries that are real, on average "
         "over entries (expected calibration error); 0 if of the entries at 0.9 just 90% are real. "
         "Most entries are closed, and make up most of it."
+    ),
+    "seed_agreement": (
+        "Mask entries that two seeds both open as a share of those that either opens (Jaccard "
+        "index), after matching their latent dimensions; averaged over pairs of seeds."
     ),
     "mask_share_open": "Share of mask entries that the model opens; a sparse mask has few.",
     "pathway_accuracy": (

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from sams_core.analysis.stability import STABILITY, Stability, read_stability
 from sams_core.errors import CheckpointError, SamsError
 from sams_core.explorer import catalogue
 from sams_core.record import (
+    CONFIG,
     EXPLORER,
     HISTORY,
     MANIFEST,
@@ -98,6 +100,11 @@ class Run:
         """Training curves, one row a step and split; no rows when none were stored."""
         return _or_stop(_read_history, str(self.folder), _stamp(self.folder / HISTORY))
 
+    def stability(self) -> tuple[Stability | None, str]:
+        """In how many seeds mask entries are open, where compared; else, if need be, why not."""
+        stamps = tuple(_stamp(self.folder / file) for file in (STABILITY, WEIGHTS, CONFIG))
+        return _read_stability(str(self.folder), stamps)
+
     def model(self) -> PerturbationModel:
         """Return the trained model itself, for what depends on the user's choice."""
         return _or_stop(_load_model, str(self.folder), _stamp(self.folder / WEIGHTS))
@@ -173,6 +180,14 @@ def _read_json(path: str, sha256: str | None) -> Any:
 @st.cache_data(max_entries=24, show_spinner=False)
 def _read_history(folder: str, stamp: int) -> pd.DataFrame:
     return read_history(Path(folder))
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _read_stability(folder: str, stamps: tuple[int, ...]) -> tuple[Stability | None, str]:
+    try:
+        return read_stability(folder), ""
+    except SamsError as error:
+        return None, str(error)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -50,6 +50,7 @@ class View:
 
 VIEWS = {
     "probability": View("Inclusion probability", "Inclusion<br>probability", signed=False),
+    "stability": View("Stability", "Share of<br>seeds open", signed=False),
     "effect": View("Signed effect", "Effect<br>(basal s.d.)", signed=True),
     "embedding": View("Embedding", "Embedding<br>(basal s.d.)", signed=True),
 }
@@ -69,6 +70,8 @@ class MaskTables:
         Posterior mean and standard deviation of the effect.
     n_cells
         (T,) cells of each perturbation.
+    seeds
+        Words about other seeds; None where they were not compared.
     """
 
     values: pd.DataFrame
@@ -76,6 +79,7 @@ class MaskTables:
     effect: pd.DataFrame
     effect_sd: pd.DataFrame
     n_cells: pd.Series
+    seeds: pd.DataFrame | None = None
 
 
 def mask_heatmap(
@@ -209,6 +213,7 @@ def _model_trace(
         hovertemplate=(
             "<b>%{customdata[0]}</b> · latent %{x}<br>"
             + ("" if tables.probability is None else _PROBABILITY_HOVER)
+            + ("" if tables.seeds is None else "%{customdata[5]}<br>")
             + "effect %{customdata[2]:+.2f} ± %{customdata[3]:.2f} s.d.<br>"
             "%{customdata[4]}<extra></extra>"
         ),
@@ -218,7 +223,7 @@ def _model_trace(
 
 def _hover(tables: MaskTables, layout: _RowLayout, latents: list[str]) -> NDArray[np.object_]:
     rows = np.array(layout.rows)
-    hover = np.empty((len(rows), len(latents), 5), dtype=object)
+    hover = np.empty((len(rows), len(latents), 6 if tables.seeds is not None else 5), dtype=object)
     names = np.array([html.escape(str(name)) for name in tables.values.index], dtype=object)
     hover[:, :, 0] = names[rows][:, None]
     for place, table in enumerate((tables.probability, tables.effect, tables.effect_sd), start=1):
@@ -232,6 +237,8 @@ def _hover(tables: MaskTables, layout: _RowLayout, latents: list[str]) -> NDArra
         ],
         dtype=object,
     )[:, None]
+    if tables.seeds is not None:
+        hover[:, :, 5] = tables.seeds[latents].to_numpy()[rows]
     hover[rows < 0] = None
     return hover
 
