@@ -11,7 +11,7 @@ import streamlit as st
 from sams_core import explorer
 from sams_core.analysis import mask_tables
 from sams_core.analysis.ordering import Group, latent_order, order_groups
-from sams_core.explorer import GLOSSARY, Run, card, links
+from sams_core.explorer import GLOSSARY, Run, card, links, trust
 from sams_core.explorer.columns import MASK_LATENTS, MASK_PERTURBATIONS
 from sams_core.explorer.gene_sets import gene_sets
 from sams_core.explorer.links import tell, tell_number
@@ -85,7 +85,8 @@ def view_controls(n_unused: int, n_silent: int) -> Choices:
             required=True,
             key="mask_view",
             bind="query-params",
-            help=f"**Inclusion probability**: {GLOSSARY['inclusion probability']}\n\n"
+            help=f"**Inclusion probability**: {GLOSSARY['inclusion probability']} "
+            f"{'' if run.simulated else trust.experience()}\n\n"
             f"**Signed effect**: {GLOSSARY['effect']}\n\n"
             f"**Embedding**: {GLOSSARY['embedding']}\n\n"
             f"Shifts beyond ±{SATURATION:g} all have the strongest colour.",
@@ -152,6 +153,7 @@ def mask_map(choice: str, threshold: float) -> None:
             f"{match.recall:.0%} of the truly open ones are found (recall)."
         )
         st.markdown(compared, help=GLOSSARY["F1"])
+        trust.show_calibration(masks, run.name)
     explorer.show_figure(
         mask_heatmap(hover_tables(values), groups, shown, view, truth=truth),
         key="mask_map",

@@ -63,6 +63,12 @@ class Calibration:
         gap = (self.bins["n_real"] / self.bins["n"] - self.bins["mean_probability"]).abs()
         return float(np.average(gap, weights=self.bins["n"]))
 
+    @property
+    def confident(self) -> tuple[int, int]:
+        """Entries at :data:`CONFIDENT` or above, and how many of them are real."""
+        sure = self.bins[self.bins["lower"] >= CONFIDENT]
+        return int(sure["n"].sum()), int(sure["n_real"].sum())
+
     def summary(self) -> dict[str, Any]:
         """Return the fields for JSON, with ``ece``."""
         ece = self.ece
@@ -135,11 +141,11 @@ def reliability_table(calibration: Calibration) -> pd.DataFrame:
 
 def tell_calibration(calibration: Calibration) -> str:
     """Say how many of the confident entries are real, and whether to believe probabilities."""
-    sure = calibration.bins[calibration.bins["lower"] >= CONFIDENT]
-    n, n_real = int(sure["n"].sum()), int(sure["n_real"].sum())
+    n, n_real = calibration.confident
     if not n:
         return f"No entry is reported at {CONFIDENT:g} or above. {_PAIRING}"
     low, high = wilson(n_real, n)
+    sure = calibration.bins[calibration.bins["lower"] >= CONFIDENT]
     claimed = float(np.average(sure["mean_probability"], weights=sure["n"]))
     counted = (
         f"Of the {n:,} entries reported at {CONFIDENT:g} or above, {n_real:,} are real "

@@ -109,6 +109,23 @@ MASK_LATENTS = {
 }
 """Columns of `sams_core.analysis.mask_tables.latent_table`."""
 
+RELIABILITY = {
+    "reported": _TEXT("Reported", pinned=True, help=GLOSSARY["inclusion probability"]),
+    "n": _NUMBER("Entries", format="localized", help="Mask entries in this range."),
+    "n_real": _NUMBER("Real", format="localized", help="Of these, open in the true mask."),
+    "mean_probability": _NUMBER(
+        "Mean probability",
+        format="percent",
+        help="Share that would be real if probabilities were calibrated.",
+    ),
+    "share_real": _NUMBER("Share real", format="percent", help="Share open in the true mask."),
+    "low": _NUMBER(
+        "From", format="percent", help="Lower end of the 95% interval of the share (Wilson)."
+    ),
+    "high": _NUMBER("To", format="percent", help="Upper end of the same interval."),
+}
+"""Columns of `sams_core.analysis.calibration.reliability_table`."""
+
 
 LINES = {
     "name": _TEXT("Model or baseline", pinned=True),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import anndata as ad
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -132,6 +135,21 @@ def test_truth_lies_beside_the_model_when_simulated(open_page: OpenPage) -> None
     assert len(fig["data"]) == 2
     assert set(fig["data"][1]["x"]) == {"z0", "z1", "z2"}
     assert "F1 **1.00**" in words(app)
+
+
+def test_probabilities_are_held_against_the_truth_when_simulated(
+    open_page: OpenPage, example_folder: Path
+) -> None:
+    masks = ad.read_h5ad(example_folder / "simulated" / "explorer" / "masks.h5ad")
+    n, n_true = int((np.float32(0.9) <= masks.X).sum()), int(masks.uns["truth_mask"].sum())
+    app = open_page("masks", {"run": "simulated", "mask_threshold": "0.95", "mask_unused": "true"})
+    assert n > 1
+    assert f"Of the {n} entries reported at 0.9 or above, {n} are real (100%;" in words(app)
+    (table,) = (box.value for box in app.dataframe if "mean_probability" in box.value)
+    assert table["n"].sum() == masks.X.size
+    assert table["n_real"].sum() == n_true
+    app.toggle(key="mask_truth").set_value(False).run()
+    assert "entries reported" not in words(app)
 
 
 def test_a_real_screen_offers_no_truth(open_page: OpenPage) -> None:
