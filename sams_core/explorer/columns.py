@@ -120,9 +120,9 @@ RELIABILITY = {
     ),
     "share_real": _NUMBER("Share real", format="percent", help="Share open in the true mask."),
     "low": _NUMBER(
-        "From", format="percent", help="Lower end of the 95% interval of the share (Wilson)."
+        "95% from", format="percent", help="Lower end of the 95% interval of the share (Wilson)."
     ),
-    "high": _NUMBER("To", format="percent", help="Upper end of the same interval."),
+    "high": _NUMBER("95% to", format="percent", help="Upper end of the same interval."),
 }
 """Columns of `sams_core.analysis.calibration.reliability_table`."""
 
