@@ -112,7 +112,7 @@ class PerturbationModel:
 
     def _setup(self, record: CheckpointConfig) -> None:
         self.record = record
-        self.config = validated(self.Config, record.model)
+        self.config = validated(self.Config, record.hyperparameters)
         self.module = self._new_module()
         self.folder, self.history = None, pd.DataFrame()
 
@@ -126,7 +126,7 @@ class PerturbationModel:
     @property
     def training_config(self) -> TrainingConfig:
         """Settings that the model was, or would be, trained with."""
-        return TrainingConfig.model_validate(self.record.training)
+        return TrainingConfig.model_validate(self.record.training_settings)
 
     @property
     def gene_names(self) -> pd.Index:

@@ -76,6 +76,20 @@ class CheckpointConfig(BaseModel):
     seed: int
 
     @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """``model``, and what it means where an earlier version left it unsaid."""
+        unsaid = {"embedding_table": False} if self.family == "sams_vae" else {}
+        return unsaid | self.model
+
+    @property
+    def training_settings(self) -> dict[str, Any]:
+        """``training``, and what it means where an earlier version left it unsaid."""
+        unsaid = {"effects_fraction": 0.0, "mask_share": 0.0, "pruned_fraction": 0.0}
+        if "learning_rate" in self.training:
+            unsaid["embedding_learning_rate"] = self.training["learning_rate"]
+        return (unsaid if self.training else {}) | self.training
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the record in canonical JSON; a field left at its default is left out."""
         return json_digest(self.to_json())

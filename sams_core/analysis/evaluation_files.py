@@ -162,7 +162,12 @@ def read_evaluation(folder: str | Path) -> dict[str, Any]:
 
 def _hyperparameters(config: CheckpointConfig, evaluated: dict[str, Any]) -> dict[str, Any]:
     """Everything that keeps figures apart beside family, inference, split and seed."""
-    settings = config.model | config.training | {"combinations": config.combinations} | evaluated
+    settings = (
+        config.hyperparameters
+        | config.training_settings
+        | {"combinations": config.combinations}
+        | evaluated
+    )
     return {k: v for k, v in settings.items() if k not in ("seed", "inference")}
 
 

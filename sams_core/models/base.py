@@ -87,12 +87,15 @@ class ElboTerms:
     mask, embedding : (P, T) or (1, T) tensors
         Per perturbation, summed over latent dimensions, not weighted by any plate; zeros where a
         model has no such variable. ``mask`` includes the prior of a learned mask probability.
+    sample
+        Draws of what each perturbation does, at which they were evaluated, where at hand.
     """
 
     log_likelihood: Tensor
     z_basal: Tensor
     mask: Tensor
     embedding: Tensor
+    sample: ShiftSample | None = None
 
 
 class PerturbationVAE(nn.Module, ABC):
@@ -307,7 +310,7 @@ class PerturbationVAE(nn.Module, ABC):
             z_term = -dist.normal_kl(loc, scale).sum(-1)
         else:
             z_term = self.z_basal_term(z_basal, loc, scale)
-        return ElboTerms(log_likelihood, z_term, *self.plated_terms(sample, exact=exact))
+        return ElboTerms(log_likelihood, z_term, *self.plated_terms(sample, exact=exact), sample)
 
     def z_basal_term(self, z_basal: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         """``log p - log q`` of drawn basal states, summed over latents: to (P, n)."""

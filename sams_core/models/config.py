@@ -86,6 +86,10 @@ class SAMSVAEConfig(MaskedConfig):
     learned_mask_prior
         Give every mask entry a prior probability of its own, learned under
         ``Beta(mask_prior_a, mask_prior_b)``, in place of ``mask_prior``.
+    embedding_table
+        Beside the network for E given M, learn a mean and a scale of E for each perturbation. The
+        network alone learns weak effects slowly, and its shared bias gives all perturbations a
+        common shift against the control.
     """
 
     inference: Inference = Field(
@@ -101,6 +105,11 @@ class SAMSVAEConfig(MaskedConfig):
     )
     embedding_prior_scale: float = Field(
         1.0, gt=0, description="Prior standard deviation of an embedding entry."
+    )
+    embedding_table: bool = Field(
+        True,
+        description="Give the guide of E a mean and a scale of its own for every perturbation, to "
+        "which the network for E given M adds; the paper has the network alone.",
     )
     embedding_n_hidden: int = Field(
         64, ge=1, description="Hidden units of the network for E given M."

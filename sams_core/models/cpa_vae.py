@@ -15,6 +15,7 @@ from sams_core.models import distributions as dist
 from sams_core.models.base import PerturbationVAE, ShiftSample, noise
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import CPAVAEConfig, SAMSVAEConfig
+from sams_core.models.rotation import LatentAxis
 
 EMBEDDING_SCALE_FLOOR = 1e-4
 INITIAL_EMBEDDING_SCALE = 0.1
@@ -68,6 +69,27 @@ class AdditiveVAE(PerturbationVAE):
             sample.embedding, loc, scale
         )
         return ratio.sum(-1)
+
+    @property
+    def embedding_table(self) -> list[nn.Parameter]:
+        """Parameters of the guide of E that belong to one perturbation and one latent each."""
+        return [self.embedding_loc, self.embedding_log_scale]
+
+    def latent_axes(self) -> list[LatentAxis]:
+        """Where the basis of the latent space enters; rotating all leaves the likelihood alone."""
+        axes = [
+            LatentAxis(self.decoder.first.weight, 1),
+            LatentAxis(self.basal_head.mean.weight, 0),
+            LatentAxis(self.basal_head.mean.bias, 0),
+            LatentAxis(self.basal_head.log_variance.weight, 0, is_log_scale=True),
+            LatentAxis(self.basal_head.log_variance.bias, 0, is_log_scale=True),
+        ]
+        if self.n_offset:
+            axes.append(LatentAxis(self.basal_encoder.first.weight, 1, start=self.n_genes))
+        if self.embedding_table:
+            axes.append(LatentAxis(self.embedding_loc, 1))
+            axes.append(LatentAxis(self.embedding_log_scale, 1, is_log_scale=True))
+        return axes
 
     def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor | None:
         """The latent shift, where the guide of z_basal reads it."""

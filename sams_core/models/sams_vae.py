@@ -6,15 +6,18 @@ dimension.
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sams_core.models import masks
 from sams_core.models.base import ShiftSample, noise
 from sams_core.models.config import SAMSVAEConfig
 from sams_core.models.cpa_vae import AdditiveVAE
-from sams_core.models.networks import GaussianHead, ResidualMLP
+from sams_core.models.networks import VARIANCE_FLOOR, GaussianHead, ResidualMLP
+from sams_core.models.rotation import LatentAxis
 
 
 class SAMSVAEModule(AdditiveVAE):
@@ -32,17 +35,66 @@ class SAMSVAEModule(AdditiveVAE):
                 L + T, config.embedding_n_hidden, config.embedding_n_layers
             )
             self.embedding_head = GaussianHead(config.embedding_n_hidden, L)
-        else:
+            if config.embedding_table:
+                for parameter in self.embedding_head.parameters():
+                    nn.init.zeros_(parameter)
+        if config.embedding_table or not config.correlated_embedding:
             self.make_mean_field_embedding()
 
+    @property
+    def embedding_table(self) -> list[nn.Parameter]:
+        """Parameters of the guide of E that belong to one perturbation and one latent each."""
+        config = self.config
+        return (
+            super().embedding_table
+            if config.embedding_table or not config.correlated_embedding
+            else []
+        )
+
+    @property
+    def embedding_network(self) -> list[nn.Parameter]:
+        """Parameters of the guide of E that read the mask."""
+        if not self.config.correlated_embedding:
+            return []
+        return [*self.embedding_encoder.parameters(), *self.embedding_head.parameters()]
+
+    def latent_axes(self) -> list[LatentAxis]:
+        """Where the basis of the latent space enters, while every mask entry is open."""
+        axes = super().latent_axes()
+        if self.config.correlated_embedding:
+            mean, log_variance = self.embedding_head.mean, self.embedding_head.log_variance
+            axes += [LatentAxis(parameter, 0) for parameter in mean.parameters()]
+            axes += [
+                LatentAxis(parameter, 0, is_log_scale=True)
+                for parameter in log_variance.parameters()
+            ]
+        return axes
+
+    @property
+    def prior_log_odds_against(self) -> float:
+        """Log-odds that a mask entry is closed under the prior, or under its mean if learned."""
+        config = self.config
+        if config.learned_mask_prior:
+            return math.log(config.mask_prior_b / config.mask_prior_a)
+        return math.log1p(-config.mask_prior) - math.log(config.mask_prior)
+
     def embedding_posterior(self, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and scale of ``q(E | M)``, or of ``q(E)``: see :class:`AdditiveVAE`."""
+        """Mean and scale of ``q(E | M)``, or of ``q(E)``: see :class:`AdditiveVAE`.
+
+        The network of ``q(E | M)`` adds to what the table says of each perturbation, if there is
+        one: to its mean, and to its log-variance.
+        """
         if not self.config.correlated_embedding:
             return super().embedding_posterior(mask)
         encoder, L = self.embedding_encoder, self.n_latent
         identity = encoder.first_weight(L, L + self.n_perturbations).T  # (T, H)
         read_mask = F.linear(mask, encoder.first_weight(0, L), encoder.first.bias)
-        return self.embedding_head(encoder.after_first(read_mask + identity))
+        hidden = encoder.after_first(read_mask + identity)
+        if not self.config.embedding_table:
+            return self.embedding_head(hidden)
+        log_variance = self.embedding_head.log_variance(hidden) + 2 * self.embedding_log_scale
+        loc = self.embedding_head.mean(hidden) + self.embedding_loc
+        return loc, torch.sqrt(log_variance.exp() + VARIANCE_FLOOR)
 
     @property
     def particle_width(self) -> int:

@@ -195,6 +195,10 @@ def _training(file: ReferenceFile, defaults: TrainingConfig) -> TrainingConfig:
         "objective": "sampled",
         "mask_penalty_start": 0.0,
         "mask_penalty_end": 0.0,
+        "effects_fraction": 0.0,
+        "mask_share": 0.0,
+        "pruned_fraction": 0.0,
+        "embedding_learning_rate": module.get("lr"),
     }
     given = {name: value for name, value in known.items() if value is not None}
     try:

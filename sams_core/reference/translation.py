@@ -196,6 +196,7 @@ def _hyperparameters(
     if family == "sams_vae":
         values["learned_mask_prior"] = file.config["model"] == _LEARNED_MASK
         values["mask_prior"] = model.mask_prior_prob
+        values["embedding_table"] = False
         values["embedding_n_hidden"] = guide.embedding_encoder_n_hidden
         values["embedding_n_layers"] = guide.embedding_encoder_n_layers
     return {name: value for name, value in values.items() if value is not None}

@@ -174,7 +174,7 @@ def _differences(
         "screen": record.data.fingerprint,
         "combinations": record.combinations,
         "seed": record.seed,
-        **_current(TrainingConfig, record.training),
+        **_current(TrainingConfig, record.training_settings),
     }
     planned = {
         "family": run.family,
@@ -184,7 +184,7 @@ def _differences(
         **run.training,
     }
     if record.family == run.family:
-        begun |= _current(FAMILIES[run.family].Config, record.model)
+        begun |= _current(FAMILIES[run.family].Config, record.hyperparameters)
         planned |= run.model
     splits = [record.split, run.split]
     if None in splits:

@@ -20,7 +20,7 @@ from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.record import HISTORY, HISTORY_COLUMNS
 from sams_core.storage import replacing
 from sams_core.training.lightning_module import TrainingModule
-from sams_core.training.objective import mask_penalty
+from sams_core.training.schedule import settled_step
 from sams_core.training.validation import validation_terms
 
 TERMS = ("elbo", "log_likelihood", "kl_z_basal", "kl_mask", "kl_embedding")
@@ -30,8 +30,8 @@ CHECK_EVERY = 10
 class Keeper(pl.Callback):
     """Validates every so many steps, keeps the best weights and writes the resumable state.
 
-    Weights compete on the validation objective once the mask's weight has stopped changing; until
-    then the latest are kept. Without validation cells the last weights are kept.
+    Weights compete on the validation objective once it does not change any more, for SAMS-VAE in
+    its last phase; until then the latest are kept. Without validation cells the last weights are.
 
     Parameters
     ----------
@@ -89,11 +89,10 @@ class Keeper(pl.Callback):
 
     def _validate(self, trainer: pl.Trainer, pl_module: TrainingModule, step: int) -> None:
         config, module = pl_module.config, pl_module.module
-        penalty = mask_penalty(config, step)
         common: dict[str, Any] = {
             "step": step,
             "share_open": _share_open(module),
-            "mask_penalty": penalty,
+            "mask_penalty": float(pl_module.latest["mask_weight"]),
             "seconds": round(time.monotonic() - self.started, 2),
         }
         means = {name: float(value) / self.summed for name, value in self.sums.items()}
@@ -103,7 +102,7 @@ class Keeper(pl.Callback):
         self.sums, self.summed = {}, 0
         score = math.inf
         if self.batches:
-            terms = validation_terms(module, self.batches, config, config.mask_penalty_end)
+            terms = validation_terms(module, self.batches, config)
             score = terms.pop("objective")
             self.rows.append(common | {"split": "validation"} | terms)
         self._keep(trainer, pl_module, step, score)
@@ -112,8 +111,7 @@ class Keeper(pl.Callback):
         self, trainer: pl.Trainer, pl_module: TrainingModule, step: int, score: float
     ) -> None:
         config = pl_module.config
-        settled = config.mask_penalty_fraction * config.max_steps
-        competing = step >= settled or not pl_module.module.has_mask
+        competing = step >= settled_step(pl_module.module, config)
         if not competing or score > self.best or math.isinf(score):
             self.best = score if competing else -math.inf
             self.waited = 0

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class TrainingConfig(BaseModel):
-    """Settings of the optimiser, the objective and its schedule.
+    """Settings of the optimiser, the objective and its phases.
 
-    The mask's KL divergence is weighted per perturbation. ``mask_penalty_*`` are stated per cell:
-    a perturbation with N training cells has weight ``max(1, penalty * N)``, so that opening an
-    entry must be worth ``penalty * log(1 / mask_prior)`` nats to each of its cells, however many
-    there are. 0 is the plain ELBO. The penalty rises from 0: effects are found first, by the plain
-    ELBO, and entries that do not pay for themselves then close. A penalty from the first step can
-    close entries before their effect is learned, and they seldom open again.
+    SAMS-VAE is trained in four phases (:mod:`sams_core.training.schedule`): effects with every mask
+    entry open, the basis in which they are sparsest, masks under a weighted mask term, and the
+    plain ELBO with closed entries pruned. With ``effects_fraction``, ``mask_share`` and
+    ``pruned_fraction`` 0 it is trained by the ELBO from the first step to the last, as in the
+    paper.
+
+    ``mask_penalty_*`` add to the mask term's weight, per cell and for every family with a mask: a
+    perturbation with N training cells has weight ``max(1, penalty * N)``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -26,6 +29,11 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(2e-3, gt=0, description="Adam's learning rate.")
     mask_learning_rate: float = Field(
         2e-2, gt=0, description="Adam's learning rate for the mask's log-odds."
+    )
+    embedding_learning_rate: float = Field(
+        1e-2,
+        gt=0,
+        description="Adam's learning rate for each perturbation's own mean and scale of E.",
     )
     weight_decay: float = Field(1e-6, ge=0, description="Adam's weight decay.")
     decay_fraction: float = Field(
@@ -42,14 +50,38 @@ class TrainingConfig(BaseModel):
         description="KL divergences in closed form (exact) or at the draws (sampled, as the "
         "paper).",
     )
+    effects_fraction: float = Field(
+        0.3,
+        ge=0,
+        lt=1,
+        description="Share of the steps, at the start, in which every mask entry is open; then the "
+        "latent space is turned to the basis in which effects are sparsest. 0 for neither.",
+    )
+    mask_share: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="Share of its perturbation's squared shift that a mask entry must carry to be "
+        "open; 0 for the plain ELBO.",
+    )
     mask_penalty_start: float = Field(
-        0.0, ge=0, description="Per-cell weight of the mask's KL divergence at the first step."
+        0.0, ge=0, description="Per-cell weight of the mask term when masks begin to be learned."
     )
     mask_penalty_end: float = Field(
-        0.05, ge=0, description="Per-cell weight of the mask's KL divergence after annealing."
+        0.0, ge=0, description="Per-cell weight of the mask term at its full height."
     )
     mask_penalty_fraction: float = Field(
-        0.5, ge=0, le=1, description="Share of the steps over which that weight anneals."
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the steps at which the mask term's weight reaches its full height.",
+    )
+    pruned_fraction: float = Field(
+        0.15,
+        ge=0,
+        lt=1,
+        description="Share of the steps, at the end, in which closed mask entries stay closed and "
+        "the objective is the plain ELBO.",
     )
     max_mask_logit: float = Field(
         6.0, gt=0, description="Bound on the mask's log-odds, so that no entry loses its gradient."
@@ -59,3 +91,13 @@ class TrainingConfig(BaseModel):
         0, ge=0, description="Stop after so many validations without a better one; 0 for never."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
+
+    @model_validator(mode="after")
+    def _phases_follow_each_other(self) -> Self:
+        if self.effects_fraction + self.pruned_fraction >= 1:
+            raise PydanticCustomError(
+                "no_time_for_masks",
+                "effects_fraction and pruned_fraction must sum to less than 1, so that there are "
+                "steps to learn masks in",
+            )
+        return self

@@ -8,7 +8,7 @@ import torch
 
 from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.training.config import TrainingConfig
-from sams_core.training.objective import mask_kl_weights
+from sams_core.training.schedule import mask_weights
 from sams_core.training.state import step_generator
 
 VALIDATION_SEED = 104_729
@@ -16,7 +16,7 @@ VALIDATION_SEED = 104_729
 
 @torch.no_grad()
 def validation_terms(
-    module: PerturbationVAE, batches: Sequence[Minibatch], config: TrainingConfig, penalty: float
+    module: PerturbationVAE, batches: Sequence[Minibatch], config: TrainingConfig
 ) -> dict[str, float]:
     """Mean terms of the ELBO over held-out cells, per cell in nats.
 
@@ -32,13 +32,11 @@ def validation_terms(
         The held-out cells.
     config
         Settings of the objective.
-    penalty
-        Per-cell weight of the mask's KL divergence in ``objective``.
 
     Returns
     -------
     dict
-        ``objective`` (with the weighted mask term; larger is better), ``elbo`` (weight 1),
+        ``objective`` (as in the last step of training; larger is better), ``elbo`` (weight 1),
         ``log_likelihood``, ``kl_z_basal``, ``kl_mask``, ``kl_embedding``.
     """
     cells = module.cells_per_perturbation
@@ -61,7 +59,8 @@ def validation_terms(
     plated = plated * (cells > 0) / n_training
     mask, embedding = float(plated[0].sum()), float(plated[1].sum())
     elbo = (log_likelihood + z_basal) / n_cells + mask + embedding
-    extra = float((plated[0] * (mask_kl_weights(module, penalty) - 1)).sum())
+    weights = mask_weights(module, config, config.max_steps - 1, terms.sample)
+    extra = float((plated[0] * (weights - 1)).sum())
     return {
         "objective": elbo + extra,
         "elbo": elbo,

@@ -113,6 +113,7 @@ def _empty(settings: dict[str, Any], *sizes: int) -> PerturbationVAE:
         (False, True): "correlated_e",
         (False, False): "mean_field",
     }[correlated_z, "embedding_encoder_n_hidden" in guide]
+    shared["embedding_table"] = False
     shared["embedding_n_hidden"] = guide.get("embedding_encoder_n_hidden", 1)
     shared["embedding_n_layers"] = guide.get("embedding_encoder_n_layers", 1)
     if settings["model"] == "SAMSVAEBetaBernoulliModel":

@@ -6,6 +6,7 @@ Nothing here calls the models; their weights are read by name, and gradients flo
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,20 @@ from sams_core.models import (
     Minibatch,
     PerturbationVAE,
     SAMSVAEConfig,
+    ShiftSample,
     SVAEPlusConfig,
 )
 
 Weights = dict[str, Tensor]
+HEAD = ("mean.weight", "mean.bias", "log_variance.weight", "log_variance.bias")
+WEIGHTED: dict[str, Any] = {
+    "effects_fraction": 0.0,
+    "mask_share": 0.3,
+    "mask_penalty_start": 0.4,
+    "mask_penalty_end": 0.4,
+    "mask_penalty_fraction": 0.0,
+}
+"""Training settings whose mask term is weighted from the first step, as slow_mask_weights says."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,25 @@ def slow_plates(module: PerturbationVAE, batch: Minibatch) -> Tensor:
     return weights
 
 
+def slow_mask_weights(module: PerturbationVAE, sample: ShiftSample) -> Tensor:
+    """Weight of each perturbation's mask term under :data:`WEIGHTED`: (T,)."""
+    config, weights = module.config, []
+    for t, n_cells in enumerate(module.cells_per_perturbation.tolist()):
+        weight = 0.4 * n_cells
+        if isinstance(config, SAMSVAEConfig):
+            prior = config.mask_prior
+            if config.learned_mask_prior:
+                prior = config.mask_prior_a / (config.mask_prior_a + config.mask_prior_b)
+            lengths = [
+                sum(float(m * e) ** 2 for m, e in zip(mask[t], embedding[t], strict=True))
+                for mask, embedding in zip(sample.mask, sample.embedding, strict=True)
+            ]
+            half = sum(lengths) / len(lengths) / 2
+            weight += 0.3 * n_cells * half / math.log((1 - prior) / prior)
+        weights.append(max(1.0, weight))
+    return torch.tensor(weights, dtype=torch.float64)
+
+
 def _weights(module: PerturbationVAE) -> Weights:
     return dict(module.named_parameters()) | dict(module.named_buffers())
 
@@ -117,7 +147,13 @@ def slow_embedding_guide(
         identity = torch.zeros(module.n_perturbations, dtype=mask.dtype)
         identity[t] = 1
         h = _mlp(weights, "embedding_encoder", torch.cat([mask, identity]))
-        return _gaussian(weights, "embedding_head", h)
+        if not config.embedding_table:
+            return _gaussian(weights, "embedding_head", h)
+        head = {name: weights[f"embedding_head.{name}"] for name in HEAD}
+        mean = head["mean.weight"] @ h + head["mean.bias"] + weights["embedding_loc"][t]
+        log_variance = head["log_variance.weight"] @ h + head["log_variance.bias"]
+        scale = weights["embedding_log_scale"][t].exp()
+        return td.Normal(mean, (log_variance.exp() * scale**2 + 1e-4).sqrt())
     return td.Normal(weights["embedding_loc"][t], weights["embedding_log_scale"][t].exp() + 1e-4)
 
 

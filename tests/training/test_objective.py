@@ -10,12 +10,11 @@ from torch import Tensor
 
 from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.training import TrainingConfig
-from sams_core.training.objective import mask_kl_weights, minibatch_objective
-from tests.support.slow_path import Point, slow_terms
+from sams_core.training.objective import minibatch_objective
+from tests.support.slow_path import WEIGHTED, Point, slow_mask_weights, slow_terms
 from tests.support.tiny import VARIANTS, rows_of, tiny_batch, tiny_variant
 
 N_CELLS, N_PARTICLES = 12, 2
-PENALTY = 0.4
 
 
 class Shared:
@@ -49,7 +48,8 @@ def full_objective(
     cells = (terms.log_likelihood + terms.z_basal).sum(-1)
     trained = module.cells_per_perturbation > 0
     plated = (terms.mask + terms.embedding)[:, trained].sum(-1)
-    extra = (terms.mask * (mask_kl_weights(module, PENALTY) - 1))[:, trained].sum(-1)
+    weights = slow_mask_weights(module, shared.sample)
+    extra = (terms.mask * (weights - 1))[:, trained].sum(-1)
     return (cells + plated).mean() / N_CELLS, extra.mean() / N_CELLS
 
 
@@ -72,13 +72,15 @@ def test_equal_minibatches_average_to_the_whole(
     if absent:
         whole.dosages[:, 0] = 0
     module.cells_per_perturbation.copy_((whole.dosages != 0).sum(0))
-    config = TrainingConfig.model_validate({"objective": objective, "n_particles": N_PARTICLES})
+    config = TrainingConfig.model_validate(
+        {"objective": objective, "n_particles": N_PARTICLES, **WEIGHTED}
+    )
     order = torch.randperm(N_CELLS, generator=torch.Generator().manual_seed(seed))
     losses, elbos = [], []
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         shared = Shared(module, patch, seed)
         for shared.cells in order.reshape(-1, size):
-            part = minibatch_objective(module, rows_of(whole, shared.cells), config, PENALTY)
+            part = minibatch_objective(module, rows_of(whole, shared.cells), config, 0)
             losses.append(part["loss"])
             elbos.append(part["elbo"])
         elbo, extra = full_objective(module, whole, shared, exact=objective == "exact")
@@ -89,8 +91,8 @@ def test_equal_minibatches_average_to_the_whole(
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_elbo_is_the_sum_of_its_terms(variant: str) -> None:
     module = tiny_variant(variant)
-    config = TrainingConfig(n_particles=3)
-    parts = minibatch_objective(module, tiny_batch(module, 9), config, 0.0)
+    config = TrainingConfig(n_particles=3, effects_fraction=0, mask_share=0)
+    parts = minibatch_objective(module, tiny_batch(module, 9), config, 0)
     terms = parts["log_likelihood"] - sum(
         parts[f"kl_{name}"] for name in ("z_basal", "mask", "embedding")
     )

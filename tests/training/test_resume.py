@@ -26,6 +26,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 64,
     "n_particles": 2,
 }
+PLAIN = {"effects_fraction": 0.0, "pruned_fraction": 0.0, "mask_penalty_fraction": 0.0}
 TOLERANCE = 1e-6
 
 
@@ -107,7 +108,7 @@ def test_stopped_after_the_last_step(
     stopping_early: bool, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All states are written, but the run was not yet marked as finished: no step is added."""
-    settings = {**SETTINGS, "validation_every": 2, "mask_penalty_fraction": 0.0}
+    settings = {**SETTINGS, **PLAIN, "validation_every": 2}
     if stopping_early:
         settings |= {"max_steps": 400, "early_stopping": 1, "learning_rate": 0.05}
     with monkeypatch.context() as patch:

@@ -17,12 +17,19 @@ from sams_core.data.minibatches import TrainingBatches, minibatch
 from sams_core.errors import ConfigError, TrainingError
 from sams_core.record import HISTORY_COLUMNS
 from sams_core.training import TrainingConfig, data_statistics
-from sams_core.training.objective import mask_kl_weights, mask_penalty
+from sams_core.training.schedule import mask_weights
 from sams_core.training.state import step_generator
 from sams_core.training.validation import validation_terms
 from tests.support.tiny import ALL_INFERENCE, tiny_batch, tiny_module, tiny_screen
 
 QUICK: dict[str, Any] = {"max_steps": 40, "validation_every": 10, "batch_size": 64}
+PLAIN: dict[str, Any] = {
+    "effects_fraction": 0.0,
+    "mask_share": 0.0,
+    "pruned_fraction": 0.0,
+    "mask_penalty_fraction": 0.0,
+}
+"""The ELBO from the first step to the last."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,7 @@ def test_validation_uses_the_training_plates() -> None:
     module = tiny_module()
     config = TrainingConfig(n_particles=2)
     batch = tiny_batch(module, 8)
-    one = validation_terms(module, [batch], config, 0.0)
+    one = validation_terms(module, [batch], config)
     module.double()
     terms = module.elbo_terms(batch, 2, generator=step_generator(104_729, 0, torch.device("cpu")))
     n_training = float(module.n_training_cells)
@@ -64,20 +71,11 @@ def test_validation_uses_the_training_plates() -> None:
     expected = expected + (terms.mask.mean(0) + terms.embedding.mean(0)).sum() / n_training
     assert one["elbo"] == pytest.approx(float(expected.detach()))
     assert one["objective"] == pytest.approx(one["elbo"])
-    weighted = validation_terms(module, [batch], config, 10.0)
-    extra = (terms.mask[0] * (mask_kl_weights(module, 10.0) - 1)).sum() / n_training
+    config = TrainingConfig(n_particles=2, mask_penalty_end=10.0, pruned_fraction=0)
+    weighted = validation_terms(module, [batch], config)
+    weights = mask_weights(module, config, config.max_steps - 1, terms.sample)
+    extra = (terms.mask[0] * (weights - 1)).sum() / n_training
     assert weighted["objective"] == pytest.approx(one["elbo"] + float(extra.detach()))
-
-
-def test_schedule() -> None:
-    config = TrainingConfig(
-        max_steps=100, mask_penalty_start=1.0, mask_penalty_end=0.2, mask_penalty_fraction=0.5
-    )
-    steps = [0, 25, 50, 100]
-    assert [mask_penalty(config, step) for step in steps] == pytest.approx([1.0, 0.6, 0.2, 0.2])
-    module = tiny_module(n_perturbations=3)
-    module.cells_per_perturbation.copy_(torch.tensor([0.0, 4.0, 100.0]))
-    assert mask_kl_weights(module, 0.1).tolist() == pytest.approx([1.0, 1.0, 10.0])
 
 
 def test_training_again_starts_again_and_leaves_the_folder(screen: Screen, tmp_path: Path) -> None:
@@ -94,7 +92,7 @@ def test_training_again_starts_again_and_leaves_the_folder(screen: Screen, tmp_p
 
 def test_mask_logits_stay_within_their_bound(screen: Screen) -> None:
     model = SAMSVAE(screen, n_latent=3, n_hidden=8)
-    model.train(progress=False, max_mask_logit=0.5, mask_learning_rate=0.5, **QUICK)
+    model.train(progress=False, max_mask_logit=0.5, mask_learning_rate=0.5, **QUICK, **PLAIN)
     logits = model.module.mask_logits
     assert logits is not None
     assert float(logits.detach().abs().max()) <= 0.5
@@ -109,14 +107,14 @@ def test_divergence_is_one_sentence(screen: Screen) -> None:
 
 def test_early_stopping(screen: Screen) -> None:
     model = SAMSVAE(screen, n_latent=3, n_hidden=8)
-    settings = {**QUICK, "max_steps": 400, "validation_every": 2, "mask_penalty_fraction": 0.0}
+    settings = {**QUICK, **PLAIN, "max_steps": 400, "validation_every": 2}
     model.train(progress=False, early_stopping=1, learning_rate=0.05, **settings)
     assert model.history["step"].max() < 400
 
 
 def test_best_weights_are_kept(screen: Screen) -> None:
     model = SAMSVAE(screen, n_latent=3, n_hidden=8)
-    settings = {**QUICK, "max_steps": 200, "mask_penalty_fraction": 0.0, "mask_penalty_end": 0.0}
+    settings = {**QUICK, **PLAIN, "max_steps": 200}
     model.train(progress=False, learning_rate=0.05, decay_fraction=0.0, **settings)
     validation = model.history[model.history["split"] == "validation"].set_index("step")["elbo"]
     assert model.screen is not None
@@ -124,9 +122,7 @@ def test_best_weights_are_kept(screen: Screen) -> None:
     assert validation.iloc[-1] < validation.max(), (
         "the last weights were the best: nothing was chosen"
     )
-    now = validation_terms(
-        model.module, [minibatch(model.screen, cells)], model.training_config, 0.0
-    )
+    now = validation_terms(model.module, [minibatch(model.screen, cells)], model.training_config)
     assert now["elbo"] == pytest.approx(validation.max(), rel=1e-5)
 
 
