@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from sams_core import explorer
-from sams_core.analysis import mask_tables
+from sams_core.analysis import mask_tables, stability_tables
 from sams_core.analysis.ordering import Group, latent_order, order_groups
 from sams_core.explorer import GLOSSARY, Run, card, links, trust
 from sams_core.explorer.columns import MASK_LATENTS, MASK_PERTURBATIONS
@@ -21,6 +21,10 @@ VIEW_OF = {view.label: key for key, view in VIEWS.items()}
 READING = (
     "Each row is a perturbation, each column a latent dimension; a filled cell means that the "
     "perturbation shifts that dimension."
+)
+HOW_TO_COMPARE = (
+    " Not known of this model: train it from several seeds with `sweep`, or run `compare "
+    "--stability` on evaluated runs that differ in their seed alone."
 )
 LAYERS = {"probability": None, "effect": "effect", "embedding": "embedding_mean"}
 
@@ -76,17 +80,19 @@ def controls() -> tuple[str, float]:
 
 def view_controls(n_unused: int, n_silent: int) -> Choices:
     """Draw what only the map needs."""
-    tell("mask_view", VIEW_OF)
+    offered = [label for label, key in VIEW_OF.items() if stability or key != "stability"]
+    tell("mask_view", offered)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.segmented_control(
             "Colour shows",
-            list(VIEW_OF),
-            default=next(iter(VIEW_OF)),
+            offered,
+            default=offered[0],
             required=True,
             key="mask_view",
             bind="query-params",
             help=f"**Inclusion probability**: {GLOSSARY['inclusion probability']} "
             f"{'' if run.simulated else trust.experience()}\n\n"
+            f"**Stability**: {GLOSSARY['stability']}{'' if stability else HOW_TO_COMPARE}\n\n"
             f"**Signed effect**: {GLOSSARY['effect']}\n\n"
             f"**Embedding**: {GLOSSARY['embedding']}\n\n"
             f"Shifts beyond ±{SATURATION:g} all have the strongest colour.",
@@ -135,13 +141,21 @@ def mask_map(choice: str, threshold: float) -> None:
     groups = groups if chosen.with_silent else mask_tables.without_rows(groups, silent)
     finding = mask_tables.finding(masks, threshold)
     st.markdown(finding)
+    if stability:
+        told = stability_tables.tell_stability(masks, stability)
+        st.markdown(told, help=f"{GLOSSARY['stability']}\n\n**Seed**: {GLOSSARY['seed']}")
+        finding = f"{finding} {told.replace('**', '')}"
+    elif problem:
+        st.caption(f"In how many seeds entries are open is not shown. {problem}")
     if not shown or not groups:
         st.info(
             "Lower the threshold, or show unused latents and silent perturbations.",
             icon=":material/tune:",
         )
         return
-    values = mask_tables.frame(masks, LAYERS[VIEW_OF[view.label]])
+    values = shares if view is VIEWS["stability"] else None
+    if values is None:
+        values = mask_tables.frame(masks, LAYERS.get(VIEW_OF[view.label]))
     if chosen.only_open:
         values = values.where(mask_tables.open_entries(masks, threshold))
     truth, compared = None, ""
@@ -185,6 +199,7 @@ def hover_tables(values: pd.DataFrame) -> MaskTables:
         mask_tables.frame(masks, "effect"),
         mask_tables.frame(masks, "effect_sd"),
         masks.obs["n_cells"],
+        seeds,
     )
 
 
@@ -217,6 +232,9 @@ def perturbation_table(choice: str, threshold: float) -> None:
 run = explorer.current_run()
 masks = mask_tables.trained(run.masks())
 with_mask = mask_tables.has_mask(masks)
+stability, problem = run.stability()
+shares = None if stability is None else stability_tables.stability_frame(masks, stability)
+seeds = None if stability is None else stability_tables.tell_entries(masks, stability)
 explorer.page_header(
     "Masks", f"Which mechanisms do these perturbations share? {READING if with_mask else ''}"
 )
