@@ -13,9 +13,11 @@ from sams_core.models import SAMSVAEConfig
 from sams_core.sweep.config import read_sweep
 from sams_core.sweep.plan import SweepPlan, make_plan
 from sams_core.training.config import TrainingConfig
+from tests.support.server import ROOT
 from tests.support.sweeps import CPA, MODEL, SIMULATION, TINY, write
 
 SCREEN = 'screen = "x.h5ad"\n'
+SHIPPED = sorted(ROOT.glob("benchmarks/sweeps/*.toml"))
 
 
 def plan(folder: Path, text: str) -> SweepPlan:
@@ -182,3 +184,12 @@ def test_gene_sets_are_read_before_anything_is_trained(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.toml cannot be read: No such file"):
         read_sweep(tmp_path / "no.toml")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("benchmarks/sweeps/*.toml")), ids=lambda p: p.stem
+)
+def test_shipped_sweeps_have_settings_that_exist(path: Path) -> None:
+    config = read_sweep(path)
+    found = make_plan(config)
+    assert {run.seed for run in found.runs} == set(config.seeds)
