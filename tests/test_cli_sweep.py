@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from sams_core.analysis.stability import read_stability
 from sams_core.cli.sweep import _Progress
 from sams_core.sweep.execute import execute
 from sams_core.sweep.outcomes import Outcome
@@ -127,6 +129,48 @@ def test_compare_shows_means_over_seeds_with_baselines_and_the_ceiling(swept: Pa
     names = [row[0] for row in rows if row]
     assert names.index("CPA-VAE") < names.index("SAMS-VAE") < names.index("additive")
     assert names.index("additive") < names.index("technical")
+
+
+def test_seeds_are_compared_in_a_column_and_by_entry(swept: Path) -> None:
+    seeds = sorted((swept / "runs").glob("sams_vae*"))
+    stored = [read_stability(run) for run in seeds]
+    assert all(found is not None and found.seeds == (0, 1) for found in stored), "by the sweep"
+    assert not list((swept / "runs").glob("cpa_vae*/stability.h5ad"))
+    agreement = stored[0].agreement  # type: ignore[union-attr]
+    table = succeeded(run("compare", swept, "--format", "markdown"))
+    header, _, *rows = (line.split(" | ") for line in table.splitlines() if line[:1] == "|")
+    place = header.index("seed agreement")
+    (sams,) = (row for row in rows if row[0] == "| SAMS-VAE")
+    assert sams[place] == f"{agreement:.2f}"
+    assert all(row[place] == "–" for row in rows if row is not sams)
+    assert "Seed agreement: mask entries that two seeds" in table
+    assert "seed agreement" not in run("compare", *seeds, "--metric", "rmse").stdout
+    only = run("compare", *seeds, "--metric", "seed_agreement").stdout
+    assert f"{agreement:.2f}" in only
+
+
+def test_stability_is_written_on_demand_and_old_runs_are_mended(
+    swept: Path, tmp_path: Path
+) -> None:
+    runs = [
+        shutil.copytree(place, tmp_path / place.name)
+        for place in sorted((swept / "runs").glob("sams_vae*"))
+    ]
+    for place in runs:
+        (place / "stability.h5ad").unlink()
+    (runs[1] / "mask.h5ad").unlink()
+    result = run("compare", *runs)
+    assert "seed agreement" not in succeeded(result)
+    assert f"No agreement of 2 seeds of SAMS-VAE: {runs[1]} has no file mask.h5ad" in result.stderr
+    result = run("compare", *runs, "--stability")
+    assert "seed agreement" in succeeded(result)
+    assert f"stability.h5ad written beside each of {runs[0].name}, {runs[1].name}" in result.stderr
+    for place in runs:
+        found, swept_found = read_stability(place), read_stability(swept / "runs" / place.name)
+        assert found is not None
+        assert swept_found is not None
+        pd.testing.assert_frame_equal(found.share, swept_found.share)
+    assert "takes two evaluated runs" in run("compare", runs[0], "--stability").stderr
 
 
 def test_compare_of_single_runs(swept: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from scipy import stats
 
 from sams_core.analysis.effects import model_ate
 from sams_core.analysis.evaluation_files import read_evaluation
+from sams_core.analysis.stability import STABILITY, read_stability
 from sams_core.api import load_model
-from sams_core.demo import CHECKPOINTS, DEMOS, Demo
+from sams_core.demo import CHECKPOINTS, DEMOS, Demo, compare_seeds
 from sams_core.perturbation_model import PerturbationModel
 from sams_core.record import EXPLORER, MANIFEST
 from tests.conftest import ROOT
@@ -138,3 +140,17 @@ def test_the_readme_states_the_same_figures(metrics: dict[str, Any]) -> None:
     truth = f"{metrics['truth']['f1']:.2f}" if metrics["truth"] else "unknown"
     row = " | ".join([*(f"{value:.2f}" for value in figures), truth])
     assert f"| {metrics['n_perturbations']} | {row} |" in (ROOT / "README.md").read_text()
+
+
+def test_demos_that_differ_by_their_seed_get_their_stability(tmp_path: Path) -> None:
+    pair = ("papalexi2021_thp1", "papalexi2021_thp1_seed1")
+    for name in pair:
+        shutil.copytree(CHECKPOINTS / name, tmp_path / name)
+        (tmp_path / name / STABILITY).unlink(missing_ok=True)
+    compare_seeds(tmp_path)
+    for name in pair:
+        stability = read_stability(tmp_path / name)
+        assert stability is not None
+        assert stability.seeds == (0, 1)
+        assert set(np.unique(stability.share)) <= {0, 0.5, 1}
+        assert 0 < stability.agreement < 1

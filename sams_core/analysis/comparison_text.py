@@ -104,6 +104,10 @@ def _with_agreement(
         inference = INFERENCE_NAMES.get(runs[0]["inference"], str(runs[0]["inference"]))
         row = (table["model"] == runs[0]["model"]) & (table["inference"] == inference)
         row &= table["kind"] == "model"
+        if not row.any():  # no other figure was asked for
+            named = {"model": runs[0]["model"], "inference": inference, "kind": "model"}
+            table.loc[len(table)] = pd.Series(named | {"n": len(runs)})
+            row = table.index == len(table) - 1
         for name, value in (
             ("seed_agreement", agreement.mean),
             ("seed_agreement_sd", agreement.sd),

@@ -36,7 +36,8 @@ def evaluate(
     the data themselves measured twice (the ceiling). Scores below a baseline are shown as they are.
 
     The figures go to RUN/evaluation.json, from which compare and the models page make tables, and
-    the predictive check of every gene and condition to RUN/predictive_check.h5ad.
+    the predictive check of every gene and condition to RUN/predictive_check.h5ad. RUN/mask.h5ad is
+    what compare measures the agreement of seeds by.
     """
     from sams_core.analysis import evaluate as evaluating
     from sams_core.settings import validated

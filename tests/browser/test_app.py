@@ -13,6 +13,7 @@ from sams_core.data.splits import SplitConfig
 from sams_core.explorer import catalogue
 from tests.browser.chromium import Theme, View, view
 from tests.support.example_run import write_evaluation, write_example_run
+from tests.support.seeds import write_seeds
 from tests.support.server import ROOT, serve
 
 PAGES = {path.stem: path.stem for path in sorted((ROOT / "pages").glob("*.py"))} | {"start": ""}
@@ -186,3 +187,22 @@ def test_light_and_dark_differ(browser: Browser, app_url: str) -> None:
             shown.open()
             brightness.append(sum(shown.background()))
     assert brightness[0] > 3 * 200 > 3 * 80 > brightness[1]
+
+
+def test_hovering_a_mask_entry_tells_its_seeds(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("seeds")
+    write_seeds(folder)
+    env = {catalogue.RUNS_VARIABLE: str(folder), catalogue.NO_DEMO_VARIABLE: "1"}
+    with serve(env=env) as url, view(browser, url, height=1200) as shown:
+        shown.open("/masks?run=seed0")
+        shown.page.get_by_text("Stability", exact=True).click()
+        shown.page.get_by_text("Share of").wait_for()
+        shown.settle()
+        box = shown.page.locator('[data-testid="stPlotlyChart"] .hm image').first.bounding_box()
+        assert box is not None
+        shown.page.mouse.move(box["x"] + 30, box["y"] + 40)
+        shown.page.locator(".hoverlayer").get_by_text("of 2 seeds").wait_for()
+        assert "mask_view=Stability" in shown.page.url
+        assert faults(shown) == {}

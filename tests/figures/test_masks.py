@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -131,3 +133,12 @@ def test_few_latents_do_not_fill_the_page() -> None:
 def test_hidden_rows_make_the_map_lower() -> None:
     tables = example()
     assert draw(tables, groups()[:1]).layout.height < draw(tables, groups()).layout.height
+
+
+def test_hover_says_in_how_many_seeds_an_entry_is_open() -> None:
+    tables = example()
+    words = tables.values.map(lambda value: f"open in {round(value * 5)} of 5 seeds")
+    heatmap = draw(replace(tables, seeds=words), groups()).data[0]
+    assert "%{customdata[5]}" in heatmap.hovertemplate
+    assert list(heatmap.customdata[1, :, 5]) == list(words.iloc[1])
+    assert "customdata[5]" not in draw(tables, groups()).data[0].hovertemplate

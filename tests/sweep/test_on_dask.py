@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from sams_core.analysis.comparison import read_evaluation
+from sams_core.analysis.stability import STABILITY, read_stability
 from sams_core.api import load_model
 from sams_core.errors import ConfigError
 from sams_core.sweep.execute import execute
@@ -39,7 +40,8 @@ def finished(folder: Path) -> list[str]:
 
 def times(folder: Path, name: str) -> dict[str, int]:
     place = folder / "runs" / name
-    return {str(p.relative_to(place)): p.stat().st_mtime_ns for p in place.rglob("*")}
+    files = [p for p in place.rglob("*") if p.name != STABILITY]  # of all seeds together
+    return {str(p.relative_to(place)): p.stat().st_mtime_ns for p in files}
 
 
 def all_ended(session: int, patience: float = 60) -> bool:
@@ -71,6 +73,10 @@ def test_killed_half_way_it_goes_on_on_a_cluster_and_redoes_nothing(tmp_path: Pa
     check_outcome(folder, resumed.returncode, output, n_done_before=len(done))
     results = pd.read_csv(folder / "results.csv")
     assert set(results["run"]) == set(finished(folder))
+    for name in finished(folder):
+        stability = read_stability(folder / "runs" / name)
+        assert stability is not None
+        assert stability.seeds == (0, 1, 2)
     same_as_in_this_process(folder, tmp_path / "here")
 
 
