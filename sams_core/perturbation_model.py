@@ -21,6 +21,7 @@ from sams_core.data.splits import SplitConfig, check_split, make_split
 from sams_core.errors import CheckpointError, ConfigError
 from sams_core.matching import require_same_names, require_training_screen
 from sams_core.models import PerturbationVAE, VAEConfig, shift_moments
+from sams_core.models.order import arrange
 from sams_core.provenance import describe
 from sams_core.record import CheckpointConfig, Combinations
 from sams_core.settings import validated
@@ -107,7 +108,7 @@ class PerturbationModel:
         given = np.asarray(screen.split if split is None else split)
         self.split = check_split(given, screen.n_cells)
         self.screen, self._cells = screen, cells
-        self.module.initialise(data_statistics(cells, self.split))
+        self._initialise(cells)
         self._fresh = True
 
     def _setup(self, record: CheckpointConfig) -> None:
@@ -237,7 +238,11 @@ class PerturbationModel:
 
     def _restart(self, screen: Screen) -> None:
         self.module = self._new_module()
-        self.module.initialise(data_statistics(self.encoded(screen), self.split))
+        self._initialise(self.encoded(screen))
+
+    def _initialise(self, cells: Screen) -> None:
+        arrange(self.module, self.record.genes, cells.dosages)
+        self.module.initialise(data_statistics(cells, self.split))
 
     @property
     def unfinished(self) -> bool:

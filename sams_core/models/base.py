@@ -89,6 +89,9 @@ class ElboTerms:
         model has no such variable. ``mask`` includes the prior of a learned mask probability.
     sample
         Draws of what each perturbation does, at which they were evaluated, where at hand.
+    basal_variance : (L,) tensor, optional
+        Mean over cells of the variance of the guide of z_basal, in [0, 1] and 1 where the counts
+        say nothing of a latent dimension.
     """
 
     log_likelihood: Tensor
@@ -96,6 +99,7 @@ class ElboTerms:
     mask: Tensor
     embedding: Tensor
     sample: ShiftSample | None = None
+    basal_variance: Tensor | None = None
 
 
 class PerturbationVAE(nn.Module, ABC):
@@ -119,6 +123,9 @@ class PerturbationVAE(nn.Module, ABC):
     """Whether the model says which latent dimensions a perturbation shifts."""
     has_shift: ClassVar[bool] = True
     """Whether a perturbation is a shift of the latent state."""
+
+    draw_rank: Tensor | None = None
+    """While training, which row of a draw each perturbation takes, (T,); else its own."""
 
     config: VAEConfig
     log_mean: Tensor
@@ -212,6 +219,10 @@ class PerturbationVAE(nn.Module, ABC):
     def particle_width(self) -> int:
         """Largest number of values per perturbation that a draw of its shift needs."""
         return self.n_latent
+
+    def in_draw_order(self, draws: Tensor) -> Tensor:
+        """Draws (P, T, L) with each perturbation's row where it stands."""
+        return draws if self.draw_rank is None else draws[:, self.draw_rank]
 
     def shift(self, dosages: Tensor, sample: ShiftSample) -> Tensor:
         """Latent shift of each cell, ``D (E * M)``: (n, T) dosages to (P, n, L)."""
@@ -310,7 +321,13 @@ class PerturbationVAE(nn.Module, ABC):
             z_term = -dist.normal_kl(loc, scale).sum(-1)
         else:
             z_term = self.z_basal_term(z_basal, loc, scale)
-        return ElboTerms(log_likelihood, z_term, *self.plated_terms(sample, exact=exact), sample)
+        return ElboTerms(
+            log_likelihood,
+            z_term,
+            *self.plated_terms(sample, exact=exact),
+            sample,
+            scale.detach().square().mean((0, 1)),
+        )
 
     def z_basal_term(self, z_basal: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         """``log p - log q`` of drawn basal states, summed over latents: to (P, n)."""

@@ -113,7 +113,8 @@ class CPAVAEModule(AdditiveVAE):
         shape = torch.Size((n_particles, self.n_perturbations, self.n_latent))
         mask = self.embedding_loc.new_ones(()).expand(shape)
         loc, scale = self.embedding_posterior(mask)
-        return ShiftSample(mask, loc + scale * noise(shape, loc, generator), loc, scale)
+        drawn = self.in_draw_order(noise(shape, loc, generator))
+        return ShiftSample(mask, loc + scale * drawn, loc, scale)
 
     def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """The embedding's term; the mask's is 0."""

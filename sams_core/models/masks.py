@@ -17,11 +17,22 @@ def initial_mask_logits(n_perturbations: int, n_latent: int, probability: float)
 
 
 def sample_mask(
-    logits: Tensor, temperature: float, n_particles: int, generator: torch.Generator | None
+    logits: Tensor,
+    temperature: float,
+    n_particles: int,
+    generator: torch.Generator | None,
+    rank: Tensor | None = None,
 ) -> Tensor:
-    """Draws of a mask, 0 or 1, that carry the relaxed mask's gradient: (T, L) to (P, T, L)."""
+    """Draws of a mask, 0 or 1, that carry the relaxed mask's gradient: (T, L) to (P, T, L).
+
+    With ``rank`` (T,), perturbation t takes row ``rank[t]`` of the random numbers.
+    """
     shape = torch.Size((n_particles, *logits.shape))
-    soft = dist.relaxed_bernoulli_sample(logits, temperature, shape, generator)
+    if rank is None:
+        soft = dist.relaxed_bernoulli_sample(logits, temperature, shape, generator)
+    else:
+        ranked = logits[rank.argsort()]
+        soft = dist.relaxed_bernoulli_sample(ranked, temperature, shape, generator)[:, rank]
     return dist.straight_through_round(soft)
 
 

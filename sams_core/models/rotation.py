@@ -19,8 +19,6 @@ N_STARTS = 8
 SMOOTHINGS = (1.0, 0.5, 0.25)
 """Width of the smoothed absolute value, in root mean squares of the effects, one after another."""
 MAX_ITERATIONS = 300
-CLEARLY_BETTER = 1e-4
-"""Relative gain of another start that counts: equal optima differ in order and sign alone."""
 
 
 class LatentAxis(NamedTuple):
@@ -64,7 +62,8 @@ def sparsest_rotation(effects: Tensor, *, n_starts: int = N_STARTS, seed: int = 
     Returns
     -------
     (L, L) float64 tensor
-        Orthogonal; ``effects @ rotation`` is sparse. The identity where all effects are zero.
+        Orthogonal; ``effects @ rotation`` is sparse, its columns in descending order of their
+        absolute sum and mostly positive. The identity where all effects are zero.
     """
     effects = effects.detach().to("cpu", torch.float64)
     n_latent = effects.shape[1]
@@ -78,9 +77,16 @@ def sparsest_rotation(effects: Tensor, *, n_starts: int = N_STARTS, seed: int = 
         rotation, loss = torch.linalg.qr(start).Q, float("inf")
         for smoothing in SMOOTHINGS:
             rotation, loss = _descend(effects / scale, rotation, smoothing)
-        if loss < lowest * (1 - CLEARLY_BETTER):
+        if loss < lowest:
             best, lowest = rotation, loss
-    return best
+    return _in_order(effects, best)
+
+
+def _in_order(effects: Tensor, rotation: Tensor) -> Tensor:
+    """The same basis, its latents ordered and signed by their effects instead of by the start."""
+    found = effects @ rotation
+    rotation = rotation * torch.where(found.pow(3).sum(0) < 0, -1.0, 1.0)
+    return rotation[:, found.abs().sum(0).argsort(descending=True)]
 
 
 def _descend(effects: Tensor, rotation: Tensor, smoothing: float) -> tuple[Tensor, float]:

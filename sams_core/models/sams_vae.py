@@ -108,10 +108,11 @@ class SAMSVAEModule(AdditiveVAE):
         """Draw the mask and the embedding of every perturbation from the guide."""
         assert self.mask_logits is not None
         mask = masks.sample_mask(
-            self.mask_logits, self.config.mask_temperature, n_particles, generator
+            self.mask_logits, self.config.mask_temperature, n_particles, generator, self.draw_rank
         )
         loc, scale = self.embedding_posterior(mask)
-        return ShiftSample(mask, loc + scale * noise(mask.shape, loc, generator), loc, scale)
+        drawn = self.in_draw_order(noise(mask.shape, loc, generator))
+        return ShiftSample(mask, loc + scale * drawn, loc, scale)
 
     def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """``log p - log q`` of the mask, with the prior of its probability, and of E."""

@@ -39,7 +39,7 @@ class SVAEPlusModule(PerturbationVAE):
         """Draw the mask of every perturbation from the guide; the shift is one estimate."""
         assert self.mask_logits is not None
         mask = masks.sample_mask(
-            self.mask_logits, self.config.mask_temperature, n_particles, generator
+            self.mask_logits, self.config.mask_temperature, n_particles, generator, self.draw_rank
         )
         loc = self.prior_shift[None]
         return ShiftSample(mask, loc.expand(mask.shape), loc, torch.zeros_like(loc))

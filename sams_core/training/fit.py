@@ -20,6 +20,7 @@ from torch import Tensor
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.models import Minibatch, PerturbationVAE
+from sams_core.models.order import perturbation_rank
 from sams_core.record import read_history
 from sams_core.tensors import unpack
 from sams_core.training.callbacks import Keeper, ProgressBar
@@ -137,7 +138,12 @@ def fit(
             use_distributed_sampler=False,
             limit_val_batches=0,
         )
-        _run(trainer, TrainingModule(module, config), _Batches(screen, training, config), resume)
+        module.draw_rank = perturbation_rank(screen.dosages)
+        try:
+            batches = _Batches(screen, training, config)
+            _run(trainer, TrainingModule(module, config), batches, resume)
+        finally:
+            module.draw_rank = None
     return keeper.history()
 
 

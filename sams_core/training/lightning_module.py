@@ -78,7 +78,7 @@ class TrainingModule(pl.LightningModule):
         groups: list[tuple[list[nn.Parameter], float, float, Callable[[int], float]]] = [
             (others, usual, decayed, decay),
             (mask, config.mask_learning_rate, 0.0, lambda _: 1.0),
-            (table, config.embedding_learning_rate, 0.0, decay),
+            (table, config.embedding_learning_rate, decayed, decay),
             (waiting, usual, decayed, wait),
         ]
         groups = [group for group in groups if group[0]]

@@ -44,7 +44,7 @@ def minibatch_objective(
     log_likelihood, z_basal = terms.log_likelihood.mean(), terms.z_basal.mean()
     mask, embedding = terms.mask.mean(0), terms.embedding.mean(0)  # (T,)
     elbo = log_likelihood + z_basal + (mask + embedding) @ share
-    weights = mask_weights(module, config, step, terms.sample)
+    weights = mask_weights(module, config, step, terms)
     extra = (mask * (weights - 1)) @ share
     return {
         "loss": -(elbo + extra),

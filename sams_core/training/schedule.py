@@ -21,7 +21,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from sams_core.models import PerturbationVAE, ShiftSample
+from sams_core.models import ElboTerms, PerturbationVAE
 from sams_core.models.rotation import sparsest_rotation, turn
 from sams_core.models.sams_vae import SAMSVAEModule
 from sams_core.training.config import TrainingConfig
@@ -69,22 +69,25 @@ def settled_step(module: PerturbationVAE, config: TrainingConfig) -> int:
 
 
 def mask_weights(
-    module: PerturbationVAE, config: TrainingConfig, step: int, sample: ShiftSample | None = None
+    module: PerturbationVAE, config: TrainingConfig, step: int, terms: ElboTerms | None = None
 ) -> Tensor:
     """Weight of each perturbation's mask term: (T,).
 
     The ELBO counts a mask once, beside the likelihood of every cell: with hundreds of cells an
     entry stays open that explains next to nothing. Here an open entry must carry a share
-    ``k = mask_share`` of its perturbation's shift. A cell that has to explain a shift of length
-    ``|s|`` by its basal state instead pays ``|s|^2 / 2`` nats, by that state's prior; so the weight
-    is such that opening an entry costs ``k |s|^2 / 2`` nats a cell::
+    ``k = mask_share`` of all that its perturbation's shift explains, ``g_t`` nats a cell, so that
+    opening it costs ``k g_t`` a cell::
 
-        w_t = max(1, k N_t (|s_t|^2 / 2) / log((1 - alpha) / alpha) + mask_penalty N_t)
+        w_t = max(1, N_t (k g_t / log((1 - alpha) / alpha) + mask_penalty))
+        g_t = sum_l s_tl^2 (1 - v_l) / 2
 
-    with ``N_t`` training cells and ``alpha`` the prior probability. The share has no scale: weak
-    perturbations are judged by their own size, and one without an effect by the plain ELBO. It
-    rises linearly from the basis' finding to ``mask_penalty_fraction`` of the steps. While effects
-    are learned weights are 0; once entries are pruned, 1.
+    with ``N_t`` training cells, ``alpha`` the prior probability, ``s_t`` the shift and ``v_l`` the
+    mean posterior variance of z_basal. For a Gaussian likelihood g_t is exact: a cell whose shift
+    is left out explains it by its basal state and pays ``s^2 (1 - v) / 2``, the less, the less its
+    counts say of that latent. The share has no scale: weak perturbations are judged by their own
+    size, and one without an effect by the plain ELBO. It rises linearly from where the basis is
+    found to ``mask_penalty_fraction`` of the steps. While effects are learned weights are 0; once
+    entries are pruned, 1.
 
     Parameters
     ----------
@@ -94,8 +97,8 @@ def mask_weights(
         Settings.
     step
         Steps already taken.
-    sample
-        Draws whose shifts are measured; without them ``mask_share`` counts as 0.
+    terms
+        The minibatch's terms with their draws; without them ``mask_share`` counts as 0.
     """
     cells = module.cells_per_perturbation
     current = phase(module, config, step)
@@ -106,12 +109,18 @@ def mask_weights(
     progress = min((step - start) / rise, 1.0) if rise > 0 else 1.0
     first, last = config.mask_penalty_start, config.mask_penalty_end
     weights = (first + progress * (last - first)) * cells
-    if isinstance(module, SAMSVAEModule) and sample is not None:
-        odds = module.prior_log_odds_against
-        if odds > 0:
-            squared = sample.effect.detach().square().sum(-1).mean(0)  # (T,)
-            weights = weights + progress * config.mask_share * cells * squared / (2 * odds)
+    if isinstance(module, SAMSVAEModule) and module.prior_log_odds_against > 0:
+        share = progress * config.mask_share / module.prior_log_odds_against
+        weights = weights + share * cells * explained(terms, cells)
     return weights.clamp_min(1.0)
+
+
+def explained(terms: ElboTerms | None, cells: Tensor) -> Tensor:
+    """What each perturbation's shift explains, in nats a cell: (T,); 0 where nothing was drawn."""
+    if terms is None or terms.sample is None or terms.basal_variance is None:
+        return torch.zeros_like(cells)
+    known = (1 - terms.basal_variance).clamp_min(0)  # (L,)
+    return (terms.sample.effect.detach().square() @ known).mean(0) / 2
 
 
 @torch.no_grad()

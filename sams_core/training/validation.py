@@ -59,7 +59,7 @@ def validation_terms(
     plated = plated * (cells > 0) / n_training
     mask, embedding = float(plated[0].sum()), float(plated[1].sum())
     elbo = (log_likelihood + z_basal) / n_cells + mask + embedding
-    weights = mask_weights(module, config, config.max_steps - 1, terms.sample)
+    weights = mask_weights(module, config, config.max_steps - 1, terms)
     extra = float((plated[0] * (weights - 1)).sum())
     return {
         "objective": elbo + extra,

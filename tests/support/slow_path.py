@@ -67,7 +67,10 @@ def slow_terms(
         rows["embedding"].append(
             torch.stack([_embedding_term(module, weights, t, point, exact) for t in ts])
         )
-    return ElboTerms(**{name: torch.stack(values) for name, values in rows.items()})
+    stacked = {name: torch.stack(values) for name, values in rows.items()}
+    return ElboTerms(
+        stacked["log_likelihood"], stacked["z_basal"], stacked["mask"], stacked["embedding"]
+    )
 
 
 def slow_points(
@@ -115,7 +118,9 @@ def slow_plates(module: PerturbationVAE, batch: Minibatch) -> Tensor:
     return weights
 
 
-def slow_mask_weights(module: PerturbationVAE, sample: ShiftSample) -> Tensor:
+def slow_mask_weights(
+    module: PerturbationVAE, sample: ShiftSample, basal_variance: list[float]
+) -> Tensor:
     """Weight of each perturbation's mask term under :data:`WEIGHTED`: (T,)."""
     config, weights = module.config, []
     for t, n_cells in enumerate(module.cells_per_perturbation.tolist()):
@@ -124,12 +129,13 @@ def slow_mask_weights(module: PerturbationVAE, sample: ShiftSample) -> Tensor:
             prior = config.mask_prior
             if config.learned_mask_prior:
                 prior = config.mask_prior_a / (config.mask_prior_a + config.mask_prior_b)
-            lengths = [
-                sum(float(m * e) ** 2 for m, e in zip(mask[t], embedding[t], strict=True))
-                for mask, embedding in zip(sample.mask, sample.embedding, strict=True)
+            explained = [
+                float(effect) ** 2 * max(1 - variance, 0.0) / 2
+                for effects in (sample.mask * sample.embedding).detach()
+                for effect, variance in zip(effects[t], basal_variance, strict=True)
             ]
-            half = sum(lengths) / len(lengths) / 2
-            weight += 0.3 * n_cells * half / math.log((1 - prior) / prior)
+            mean = sum(explained) / len(sample.mask)
+            weight += 0.3 * n_cells * mean / math.log((1 - prior) / prior)
         weights.append(max(1.0, weight))
     return torch.tensor(weights, dtype=torch.float64)
 

@@ -73,7 +73,7 @@ def test_validation_uses_the_training_plates() -> None:
     assert one["objective"] == pytest.approx(one["elbo"])
     config = TrainingConfig(n_particles=2, mask_penalty_end=10.0, pruned_fraction=0)
     weighted = validation_terms(module, [batch], config)
-    weights = mask_weights(module, config, config.max_steps - 1, terms.sample)
+    weights = mask_weights(module, config, config.max_steps - 1, terms)
     extra = (terms.mask[0] * (weights - 1)).sum() / n_training
     assert weighted["objective"] == pytest.approx(one["elbo"] + float(extra.detach()))
 
