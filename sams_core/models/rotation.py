@@ -4,7 +4,7 @@ The prior of ``z_basal`` is the same in every direction and the decoder's first 
 ``z``, so a model's likelihood does not know the basis of its latent space: any rotation of decoder,
 encoder and effects gives the same one. Only the mask does. Rotating a matrix of loadings until it
 is sparse is what factor analysis has long done (Kaiser 1958, varimax; Jennrich 2006, component loss
-criteria, of which the sum of absolute values is one).
+criteria, of which this is one).
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-N_STARTS = 8
-SMOOTHINGS = (1.0, 0.5, 0.25)
-"""Width of the smoothed absolute value, in root mean squares of the effects, one after another."""
-MAX_ITERATIONS = 300
+N_STARTS = 24
+NOISE_WIDTH = 5.0
+"""Width of the criterion in posterior standard deviations of an effect."""
+SHRINKING = (2.0, 1.0)
+"""Multiples of the width at which the criterion is minimised, one after the other."""
+MAX_ITERATIONS = 100
+"""Of L-BFGS, at each width."""
 
 
 class LatentAxis(NamedTuple):
@@ -43,17 +46,22 @@ class LatentAxis(NamedTuple):
     is_log_scale: bool = False
 
 
-def sparsest_rotation(effects: Tensor, *, n_starts: int = N_STARTS, seed: int = 0) -> Tensor:
+def sparsest_rotation(
+    effects: Tensor, width: float, *, n_starts: int = N_STARTS, seed: int = 0
+) -> Tensor:
     """Rotation after which a matrix of effects is sparsest.
 
-    Minimises the sum over entries of ``sqrt(x^2 + s^2)`` over orthogonal matrices by L-BFGS, with
-    ``s`` shrinking from the root mean square of the effects to a quarter of it, from several
-    random starts. Scaling all effects changes nothing.
+    Minimises the sum over entries of ``log(1 + (x / width)^2)`` over orthogonal matrices by L-BFGS
+    from random starts. Far beyond the width an entry costs about the same whatever its size, so
+    large entries are not traded for several smaller ones; within it the criterion is the sum of
+    squares, which no rotation changes, so noise is not fitted.
 
     Parameters
     ----------
     effects : (T, L) tensor
         One row for each perturbation.
+    width
+        Size that sets entries apart from zero, above 0: some multiple of their noise.
     n_starts
         Random starts, of which the best result is taken.
     seed
@@ -67,16 +75,15 @@ def sparsest_rotation(effects: Tensor, *, n_starts: int = N_STARTS, seed: int = 
     """
     effects = effects.detach().to("cpu", torch.float64)
     n_latent = effects.shape[1]
-    scale = float(effects.square().mean().sqrt())
     best, lowest = torch.eye(n_latent, dtype=torch.float64), float("inf")
-    if scale == 0:
+    if not effects.any():
         return best
     generator = torch.Generator().manual_seed(seed)
     for _ in range(n_starts):
         start = torch.randn(n_latent, n_latent, generator=generator, dtype=torch.float64)
         rotation, loss = torch.linalg.qr(start).Q, float("inf")
-        for smoothing in SMOOTHINGS:
-            rotation, loss = _descend(effects / scale, rotation, smoothing)
+        for multiple in SHRINKING:
+            rotation, loss = _descend(effects / (multiple * width), rotation)
         if loss < lowest:
             best, lowest = rotation, loss
     return _in_order(effects, best)
@@ -89,8 +96,8 @@ def _in_order(effects: Tensor, rotation: Tensor) -> Tensor:
     return rotation[:, found.abs().sum(0).argsort(descending=True)]
 
 
-def _descend(effects: Tensor, rotation: Tensor, smoothing: float) -> tuple[Tensor, float]:
-    """Nearest minimum of the smoothed sum of absolute values, and its height."""
+def _descend(effects: Tensor, rotation: Tensor) -> tuple[Tensor, float]:
+    """Nearest minimum of the criterion, and its height."""
     with torch.enable_grad():
         generators = torch.zeros(rotation.shape, dtype=rotation.dtype, requires_grad=True)
         optimiser = torch.optim.LBFGS(
@@ -102,7 +109,7 @@ def _descend(effects: Tensor, rotation: Tensor, smoothing: float) -> tuple[Tenso
 
         def loss() -> Tensor:
             optimiser.zero_grad()
-            value = ((effects @ turned()).square() + smoothing**2).sqrt().sum()
+            value = (effects @ turned()).square().log1p().sum()
             value.backward()
             return value.detach()
 

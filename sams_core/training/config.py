@@ -58,17 +58,17 @@ class TrainingConfig(BaseModel):
         "latent space is turned to the basis in which effects are sparsest. 0 for neither.",
     )
     mask_share: float = Field(
-        0.02,
+        0.05,
         ge=0,
         lt=1,
-        description="Share of its perturbation's squared shift that a mask entry must carry to be "
-        "open; 0 for the plain ELBO.",
+        description="Share of all that its perturbation's shift explains that a mask entry must "
+        "explain to be open; 0 for the plain ELBO.",
     )
     mask_penalty_start: float = Field(
         0.0, ge=0, description="Per-cell weight of the mask term when masks begin to be learned."
     )
     mask_penalty_end: float = Field(
-        0.0, ge=0, description="Per-cell weight of the mask term at its full height."
+        0.03, ge=0, description="Per-cell weight of the mask term at its full height."
     )
     mask_penalty_fraction: float = Field(
         0.5,

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from sams_core.models import ElboTerms, PerturbationVAE
-from sams_core.models.rotation import sparsest_rotation, turn
+from sams_core.models.rotation import NOISE_WIDTH, sparsest_rotation, turn
 from sams_core.models.sams_vae import SAMSVAEModule
 from sams_core.training.config import TrainingConfig
 
@@ -138,8 +138,9 @@ def begin_phase(
     if step < turning_step(config):
         logits.fill_(PINNED)
     elif step == turning_step(config) > 0:
-        mean, _ = module.embedding_posterior(torch.ones_like(logits)[None])
-        turn(module.latent_axes(), sparsest_rotation(mean[0]), optimiser.state)
+        mean, scale = module.embedding_posterior(torch.ones_like(logits)[None])
+        width = NOISE_WIDTH * float(scale.median())
+        turn(module.latent_axes(), sparsest_rotation(mean[0], width), optimiser.state)
         logits.fill_(math.log(OPEN_AT_FIRST) - math.log1p(-OPEN_AT_FIRST))
     if step == pruning_step(config):
         logits[logits < 0] = -PINNED

@@ -37,7 +37,7 @@ def test_a_hidden_sparse_basis_is_found(n_latent: int, noise: float) -> None:
     generator = torch.Generator().manual_seed(0)
     seen = truth @ random_rotation(n_latent, 1)
     seen = seen + noise * torch.randn(seen.shape, generator=generator, dtype=torch.float64)
-    rotation = sparsest_rotation(seen)
+    rotation = sparsest_rotation(seen, 1.0)
     found = seen @ rotation
     torch.testing.assert_close(rotation @ rotation.T, torch.eye(n_latent, dtype=torch.float64))
     alike = (found.T @ truth).abs() / truth.square().sum(0)
@@ -49,7 +49,7 @@ def test_a_hidden_sparse_basis_is_found(n_latent: int, noise: float) -> None:
 
 def test_spare_latents_stay_empty() -> None:
     truth = torch.cat([sparse_effects(40, 5, seed=3), torch.zeros(40, 15)], 1)
-    found = (seen := truth @ random_rotation(20, 2)) @ sparsest_rotation(seen)
+    found = (seen := truth @ random_rotation(20, 2)) @ sparsest_rotation(seen, 1.0)
     assert int(((found.abs() > 0.5).sum(0) > 0).sum()) == 5
 
 
@@ -58,13 +58,13 @@ def test_spare_latents_stay_empty() -> None:
 def test_scale_and_order_of_perturbations_do_not_matter(seed: int, factor: float) -> None:
     effects = sparse_effects(30, 4, seed) @ random_rotation(4, seed)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(seed))
-    rotation = sparsest_rotation(effects, n_starts=2)
-    scaled = sparsest_rotation(effects[order] * factor, n_starts=2)
+    rotation = sparsest_rotation(effects, 1.0, n_starts=8)
+    scaled = sparsest_rotation(effects[order] * factor, factor, n_starts=8)
     torch.testing.assert_close(rotation, scaled, rtol=0, atol=1e-4)
 
 
 def test_no_effects_no_rotation() -> None:
-    assert torch.equal(sparsest_rotation(torch.zeros(5, 3)), torch.eye(3, dtype=torch.float64))
+    assert torch.equal(sparsest_rotation(torch.zeros(5, 3), 1.0), torch.eye(3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("variant", ADDITIVE)

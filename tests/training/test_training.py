@@ -28,6 +28,7 @@ PLAIN: dict[str, Any] = {
     "mask_share": 0.0,
     "pruned_fraction": 0.0,
     "mask_penalty_fraction": 0.0,
+    "mask_penalty_end": 0.0,
 }
 """The ELBO from the first step to the last."""
 
