@@ -264,3 +264,21 @@ def test_the_same_contents_are_the_same_bytes(tmp_path: Path) -> None:
         pack(tmp_path / name, contents, {letter: letter for letter in "fedcba"})
         written.add((tmp_path / name).read_bytes())
     assert len(written) == 1
+
+
+def test_what_an_earlier_version_left_unsaid_is_what_it_did(screen: Screen, tmp_path: Path) -> None:
+    """No table of E beside the network, and the ELBO from the first step to the last."""
+    model = SAMSVAE(screen, n_latent=3, n_hidden=4, embedding_table=False)
+    new = {"effects_fraction", "mask_share", "pruned_fraction", "embedding_learning_rate"}
+    said = {name: value for name, value in model.record.training.items() if name not in new}
+    hyperparameters = dict(model.record.model)
+    del hyperparameters["embedding_table"]
+    model.record = model.record.model_copy(
+        update={"model": hyperparameters, "training": said | {"learning_rate": 0.5}}
+    )
+    model.save(tmp_path / "run")
+    loaded = SAMSVAE.load(tmp_path / "run")
+    assert loaded.module.state_dict().keys() == model.module.state_dict().keys()
+    training = loaded.training_config
+    assert (training.effects_fraction, training.mask_share, training.pruned_fraction) == (0, 0, 0)
+    assert training.embedding_learning_rate == 0.5

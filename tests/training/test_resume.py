@@ -54,14 +54,8 @@ def uninterrupted(screen: Screen, tmp_path_factory: pytest.TempPathFactory) -> S
     return make(screen).train(out=folder, progress=False, **SETTINGS)
 
 
-@pytest.mark.parametrize("stop_at", [1, 10, 33, 59])
-def test_resumes_exactly(
-    stop_at: int,
-    screen: Screen,
-    uninterrupted: SAMSVAE,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def interrupted(screen: Screen, folder: Path, stop_at: int, **settings: Any) -> None:
+    """Train until a step, after which the process ends."""
     original = Keeper.on_train_batch_end
 
     def stop(self: Keeper, trainer, module, *args) -> None:  # type: ignore[no-untyped-def]
@@ -69,10 +63,17 @@ def test_resumes_exactly(
         if trainer.global_step == stop_at:
             raise InterruptedRunError
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Keeper, "on_train_batch_end", stop)
         with pytest.raises(InterruptedRunError):
-            make(screen).train(out=tmp_path / "run", progress=False, **SETTINGS)
+            make(screen).train(out=folder, progress=False, **settings)
+
+
+@pytest.mark.parametrize("stop_at", [1, 10, 33, 59])
+def test_resumes_exactly(
+    stop_at: int, screen: Screen, uninterrupted: SAMSVAE, tmp_path: Path
+) -> None:
+    interrupted(screen, tmp_path / "run", stop_at, **SETTINGS)
     resumed = SAMSVAE.load(tmp_path / "run", screen)
     assert resumed.unfinished
     resumed.resume(progress=False)
@@ -81,6 +82,16 @@ def test_resumes_exactly(
     assert differences(SAMSVAE.load(tmp_path / "run"), uninterrupted) <= TOLERANCE
     curves = [model.history.drop(columns="seconds") for model in (resumed, uninterrupted)]
     pd.testing.assert_frame_equal(*curves)
+
+
+def test_resumes_exactly_where_a_phase_begins(screen: Screen, tmp_path: Path) -> None:
+    """The state of step 20 is of before the latent space is turned, which step 21 does first."""
+    settings = {**SETTINGS, "effects_fraction": 1 / 3, "pruned_fraction": 1 / 3}
+    whole = make(screen).train(progress=False, **settings)
+    for stop_at in (20, 21, 40, 41):
+        interrupted(screen, tmp_path / f"run{stop_at}", stop_at, **settings)
+        resumed = SAMSVAE.load(tmp_path / f"run{stop_at}", screen).resume(progress=False)
+        assert differences(resumed, whole) <= TOLERANCE
 
 
 def test_stopped_between_weights_and_state(
