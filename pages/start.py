@@ -168,6 +168,8 @@ def training() -> None:
         alt=f"Training curves. {finding} {share.replace('**', '')}",
         name=f"{run.name}_training",
     )
+    if phases := card.phases_sentence(run.config):
+        st.caption(phases)
 
 
 def onward() -> None:

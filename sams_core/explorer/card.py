@@ -131,6 +131,20 @@ def training_sentence(history: pd.DataFrame) -> str:
     )
 
 
+def phases_sentence(config: Mapping[str, Any]) -> str:
+    """Say what the curve of open entries shows; nothing where training had no phases."""
+    training = config["training"]
+    effects, pruned = (training.get(f"{name}_fraction", 0) for name in ("effects", "pruned"))
+    if config["family"] != "sams_vae" or not effects:
+        return ""
+    steps = training["max_steps"]
+    first = f"Up to step {round(effects * steps):,} every entry is open on purpose: what each "
+    first += "perturbation does is learned before the mask."
+    if not pruned:
+        return first
+    return f"{first} From step {steps - round(pruned * steps):,} closed entries stay closed."
+
+
 def scores(metrics: Mapping[str, Any], score: str = "pearson") -> list[Score]:
     """The model and the baselines that it has to beat."""
     quality = metrics["heldout_ate"]
@@ -197,6 +211,7 @@ def model_card(run: Run) -> pd.DataFrame:
         ("Inference", inference, inference_words),
         ("Latent dimensions", _text(model.get("n_latent")), "axes that describe a cell"),
         *_mask_prior(model),
+        *_mask_training(config),
         ("Combinations are", combinations, combinations_words),
         (
             "Split",
@@ -236,6 +251,22 @@ def _mask_prior(model: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     else:
         return []
     return [("Mask prior", prior, words)]
+
+
+def _mask_training(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The row about the phases of training; for SAMS-VAE alone."""
+    if config["family"] != "sams_vae":
+        return []
+    if config["training"].get("effects_fraction"):
+        return [
+            (
+                "Mask trained",
+                "in phases",
+                "first what perturbations do, then the axes on which that is sparsest, then the "
+                "mask; closed entries are dropped at last",
+            )
+        ]
+    return [("Mask trained", "throughout", "together with all else, from the first step")]
 
 
 def _text(value: Any) -> str:

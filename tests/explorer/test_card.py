@@ -90,6 +90,7 @@ RECIPE = {"kind": "ood_combinations", "holdout": 0.5, "fraction": 0.25}
                 "Model": "SAMS-VAE",
                 "Inference": "correlated",
                 "Mask prior": "0.01",
+                "Mask trained": "in phases",
                 "Combinations are": "sums of perturbations",
                 "Split": "random cells",
             },
@@ -107,7 +108,7 @@ RECIPE = {"kind": "ood_combinations", "holdout": 0.5, "fraction": 0.25}
                 "Combinations are": "perturbations of their own",
             },
         ),
-        ({"family": "cpa_vae"}, {"Model": "CPA-VAE", "Mask prior": None}),
+        ({"family": "cpa_vae"}, {"Model": "CPA-VAE", "Mask prior": None, "Mask trained": None}),
         ({"family": "conditional_vae"}, {"Model": "Conditional VAE", "Mask prior": None}),
         (
             {"split": SplitConfig.model_validate(RECIPE)},
@@ -124,6 +125,15 @@ def test_the_model_card_says_what_the_model_is(
     values = table["Value"].to_dict()
     assert {name: values.get(name) for name in expected} == expected
     assert all(table["In plain words"].str.len() > 0)
+
+
+def test_the_phases_of_training_are_told_by_their_steps() -> None:
+    training = {"max_steps": 2000, "effects_fraction": 0.3, "pruned_fraction": 0.15}
+    told = card.phases_sentence({"family": "sams_vae", "training": training})
+    assert "Up to step 600 every entry is open" in told
+    assert told.endswith("From step 1,700 closed entries stay closed.")
+    assert card.phases_sentence({"family": "svae_plus", "training": training}) == ""
+    assert card.phases_sentence({"family": "sams_vae", "training": {"max_steps": 9}}) == ""
 
 
 @pytest.mark.parametrize("term", GLOSSARY)
