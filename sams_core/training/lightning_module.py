@@ -64,6 +64,8 @@ class TrainingModule(pl.LightningModule):
         mask = [] if module.mask_logits is None else [module.mask_logits]
         table = module.embedding_table if isinstance(module, AdditiveVAE) else []
         waiting = module.embedding_network if isinstance(module, SAMSVAEModule) and table else []
+        if config.embedding_learning_rate == config.learning_rate:
+            table = []  # as in training states of earlier versions
         apart = {id(parameter) for parameter in (*mask, *table, *waiting)}
         others = [parameter for parameter in module.parameters() if id(parameter) not in apart]
 

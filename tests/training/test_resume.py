@@ -15,10 +15,12 @@ import torch
 from sams_core.api import SAMSVAE
 from sams_core.data import Screen
 from sams_core.errors import CheckpointError
+from sams_core.training import TrainingConfig
 from sams_core.training.callbacks import Keeper
+from sams_core.training.lightning_module import TrainingModule
 from sams_core.training.state import SafetensorsIO
 from tests.conftest import ROOT
-from tests.support.tiny import tiny_screen
+from tests.support.tiny import ALL_INFERENCE, family_of, tiny_screen, variant_module
 
 SETTINGS: dict[str, Any] = {
     "max_steps": 60,
@@ -26,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "batch_size": 64,
     "n_particles": 2,
 }
+ADDITIVE = [*(f"sams_vae {name}" for name in ALL_INFERENCE), "cpa_vae correlated_z"]
 PLAIN = {"effects_fraction": 0.0, "pruned_fraction": 0.0, "mask_penalty_fraction": 0.0}
 TOLERANCE = 1e-6
 
@@ -92,6 +95,26 @@ def test_resumes_exactly_where_a_phase_begins(screen: Screen, tmp_path: Path) ->
         interrupted(screen, tmp_path / f"run{stop_at}", stop_at, **settings)
         resumed = SAMSVAE.load(tmp_path / f"run{stop_at}", screen).resume(progress=False)
         assert differences(resumed, whole) <= TOLERANCE
+
+
+@pytest.mark.parametrize("variant", [*ADDITIVE, "svae_plus", "conditional_vae"])
+def test_takes_up_the_optimiser_of_an_earlier_version(variant: str) -> None:
+    """There the mask alone had a learning rate of its own, and SAMS-VAE no table beside E | M."""
+    family, settings = family_of(variant)
+    settings |= {"embedding_table": False} if family == "sams_vae" else {}
+    module = variant_module(variant, 5, 3, n_latent=2, n_hidden=4, **settings)
+    mask = [] if module.mask_logits is None else [module.mask_logits]
+    others = [parameter for parameter in module.parameters() if parameter is not module.mask_logits]
+    groups = [{"params": group} for group in (others, mask) if group]
+    earlier = torch.optim.Adam(groups)
+    for parameter in module.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    earlier.step()
+    config = TrainingConfig(learning_rate=1e-3, embedding_learning_rate=1e-3, effects_fraction=0)
+    now = TrainingModule(module, config).configure_optimizers()["optimizer"]
+    now.load_state_dict(earlier.state_dict())
+    for parameter in module.parameters():
+        assert torch.equal(now.state[parameter]["exp_avg"], earlier.state[parameter]["exp_avg"])
 
 
 def test_stopped_between_weights_and_state(
