@@ -92,7 +92,7 @@ class Keeper(pl.Callback):
         common: dict[str, Any] = {
             "step": step,
             "share_open": _share_open(module),
-            "mask_penalty": float(pl_module.latest["mask_weight"]),
+            "mask_penalty": float(pl_module.latest["mask_weight"]) if module.has_mask else math.nan,
             "seconds": round(time.monotonic() - self.started, 2),
         }
         means = {name: float(value) / self.summed for name, value in self.sums.items()}
@@ -207,10 +207,11 @@ def _describe(pl_module: TrainingModule) -> str:
 
 
 def _share_open(module: PerturbationVAE) -> float:
-    """Share of mask entries that are open; NaN without a mask."""
+    """Share of trained perturbations' mask entries that are open; NaN without a mask."""
     if not module.has_mask:
         return math.nan
-    return float((module.mask_probabilities() > 0.5).float().mean())
+    trained = module.cells_per_perturbation > 0
+    return float((module.mask_probabilities()[trained] > 0.5).float().mean())
 
 
 def diverged(step: int, learning_rate: float) -> TrainingError:

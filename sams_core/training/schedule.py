@@ -140,10 +140,19 @@ def begin_phase(
     elif step == turning_step(config) > 0:
         mean, scale = module.embedding_posterior(torch.ones_like(logits)[None])
         width = NOISE_WIDTH * float(scale.median())
-        turn(module.latent_axes(), sparsest_rotation(mean[0], width), optimiser.state)
+        rotation = _of_first_process(sparsest_rotation(mean[0], width), logits.device)
+        turn(module.latent_axes(), rotation, optimiser.state)
         logits.fill_(math.log(OPEN_AT_FIRST) - math.log1p(-OPEN_AT_FIRST))
     if step == pruning_step(config):
         logits[logits < 0] = -PINNED
+
+
+def _of_first_process(rotation: Tensor, device: torch.device) -> Tensor:
+    """One rotation for all devices: rounding may have led another process to another minimum."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        rotation = rotation.to(device)
+        torch.distributed.broadcast(rotation, src=0)
+    return rotation
 
 
 @torch.no_grad()

@@ -12,12 +12,14 @@ from sams_core.analysis.masks import true_mask
 from sams_core.analysis.metrics import match_masks
 from sams_core.api import SAMSVAE
 from sams_core.data import Screen, SimulationConfig, simulate_screen
+from sams_core.data.minibatches import minibatch
 from sams_core.errors import ConfigError
 from sams_core.models import ElboTerms, SAMSVAEModule, ShiftSample
 from sams_core.models.rotation import sparsest_rotation
 from sams_core.training import TrainingConfig
 from sams_core.training import schedule as phases
 from sams_core.training.schedule import Phase, begin_phase, bound_mask, mask_weights, phase
+from sams_core.training.validation import validation_terms
 from tests.support.slow_path import WEIGHTED, slow_mask_weights
 from tests.support.tiny import tiny_batch, tiny_module, tiny_screen, tiny_variant
 
@@ -153,12 +155,49 @@ def test_pruned_entries_stay_closed_and_others_may_still_close() -> None:
 QUICK: dict[str, Any] = {"max_steps": 60, "validation_every": 20, "batch_size": 64}
 
 
-def test_the_last_validation_objective_is_the_plain_elbo() -> None:
-    model = SAMSVAE(tiny_screen(), n_latent=3, n_hidden=8, embedding_n_hidden=4)
-    model.train(progress=False, **QUICK)
+def test_the_objective_ends_as_the_plain_elbo() -> None:
+    screen = tiny_screen()
+    model = SAMSVAE(screen, n_latent=3, n_hidden=8, embedding_n_hidden=4)
+    model.train(progress=False, mask_penalty_end=0.5, **QUICK)
     weight = model.history.set_index("step")["mask_penalty"].groupby(level=0).first()
-    assert weight.to_dict() == {20: weight[20], 40: weight[40], 60: 1.0}
-    assert weight[40] >= 1
+    assert 1 < weight[20] < weight[40]
+    assert weight[60] == 1
+    batches = [minibatch(screen, np.flatnonzero(model.split == "val"))]
+    config = model.training_config
+    last = validation_terms(model.module, batches, config)
+    assert last["objective"] == last["elbo"]
+    unpruned = config.model_copy(update={"pruned_fraction": 0.0})
+    weighted = validation_terms(model.module, batches, unpruned)
+    assert weighted["objective"] < weighted["elbo"]
+
+
+def test_untrained_perturbations_do_not_count_as_open() -> None:
+    screen = tiny_screen()
+    split = np.where(np.arange(screen.n_cells) % 4 == 0, "val", "train").astype(object)
+    split[screen.dosages[:, [0]].toarray().ravel() > 0] = "test"
+    model = SAMSVAE(screen, split=split, n_latent=3, n_hidden=8, embedding_n_hidden=4)
+    model.train(progress=False, mask_learning_rate=0.5, mask_penalty_end=1.0, **QUICK)
+    trained = model.module.cells_per_perturbation.numpy() > 0
+    assert not trained.all()
+    is_open = model.mask_probabilities().to_numpy() > 0.5
+    assert model.history["share_open"].iloc[-1] == pytest.approx(is_open[trained].mean())
+    assert is_open[trained].mean() != pytest.approx(is_open.mean())
+
+
+def test_all_processes_turn_by_the_rotation_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tiny_module()
+    ones = torch.ones(1, module.n_perturbations, module.n_latent, dtype=torch.float64)
+    before = module.embedding_posterior(ones)[0][0].detach()
+
+    def first_process_sends(rotation: torch.Tensor, src: int) -> None:
+        assert src == 0
+        rotation.copy_(torch.eye(module.n_latent).flip(0))
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "broadcast", first_process_sends)
+    begin_phase(module, HUNDRED, 30, adam(module))
+    after = module.embedding_posterior(ones)[0][0].detach()
+    torch.testing.assert_close(after, before.flip(1))
 
 
 @pytest.mark.parametrize("variant", ["svae_plus", "cpa_vae correlated_z", "conditional_vae"])
