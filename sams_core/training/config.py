@@ -13,12 +13,12 @@ class TrainingConfig(BaseModel):
 
     SAMS-VAE is trained in four phases (:mod:`sams_core.training.schedule`): effects with every mask
     entry open, the basis in which they are sparsest, masks under a weighted mask term, and the
-    plain ELBO with closed entries pruned. With ``effects_fraction``, ``mask_share`` and
-    ``pruned_fraction`` 0 it is trained by the ELBO from the first step to the last, as in the
-    paper.
+    plain ELBO with closed entries pruned. With ``effects_fraction``, ``mask_share``,
+    ``mask_penalty_end`` and ``pruned_fraction`` 0 it is trained by the ELBO from the first step to
+    the last, as in the paper.
 
-    ``mask_penalty_*`` add to the mask term's weight, per cell and for every family with a mask: a
-    perturbation with N training cells has weight ``max(1, penalty * N)``.
+    ``mask_penalty_*`` hold for every family with a mask: beside what ``mask_share`` adds, the mask
+    term of a perturbation with N training cells has weight ``max(1, penalty * N)``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -61,14 +61,17 @@ class TrainingConfig(BaseModel):
         0.05,
         ge=0,
         lt=1,
-        description="Share of all that its perturbation's shift explains that a mask entry must "
-        "explain to be open; 0 for the plain ELBO.",
+        description="Share of what its perturbation's whole shift explains that a mask entry must "
+        "explain at least to stay open; 0 to ask for none.",
     )
     mask_penalty_start: float = Field(
-        0.0, ge=0, description="Per-cell weight of the mask term when masks begin to be learned."
+        0.0,
+        ge=0,
+        description="Weight of the mask term per training cell of a perturbation (at least 1 in "
+        "all) when masks begin to be learned.",
     )
     mask_penalty_end: float = Field(
-        0.03, ge=0, description="Per-cell weight of the mask term at its full height."
+        0.03, ge=0, description="The same weight at its full height; 0 for the plain ELBO."
     )
     mask_penalty_fraction: float = Field(
         0.5,
@@ -88,7 +91,10 @@ class TrainingConfig(BaseModel):
     )
     validation_every: int = Field(250, ge=1, description="Steps between validations.")
     early_stopping: int = Field(
-        0, ge=0, description="Stop after so many validations without a better one; 0 for never."
+        0,
+        ge=0,
+        description="Stop after so many validations without a better one; 0 for never. Counted "
+        "once the objective does not change any more: for sams_vae in its last, pruned phase.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
 
