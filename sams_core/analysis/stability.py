@@ -126,12 +126,15 @@ def agreement_of(group: Sequence[Mapping[str, Any]]) -> Agreement:
     masks, effects, responses = [], [], []
     for each in group:
         folder = Path(each["folder"])
-        table = _read(folder, MASK, f"run python -m sams_core evaluate {folder}")
-        names, latents = table.obs_names, table.var_names
-        masks.append(pd.DataFrame(np.asarray(table.X), names, latents))
-        effects.append(pd.DataFrame(np.asarray(table.layers["effect"]), names, latents))
-        genes = read_config(folder).genes
-        responses.append(pd.DataFrame(np.asarray(table.varm["response"]), latents, genes))
+        again = f"run python -m sams_core evaluate {folder}"
+        table = _read(folder, MASK, again)
+        names, latents, genes = table.obs_names, table.var_names, read_config(folder).genes
+        try:
+            masks.append(pd.DataFrame(np.asarray(table.X), names, latents))
+            effects.append(pd.DataFrame(np.asarray(table.layers["effect"]), names, latents))
+            responses.append(pd.DataFrame(np.asarray(table.varm["response"]), latents, genes))
+        except (KeyError, ValueError):
+            raise CheckpointError(f"{folder / MASK} is damaged: {again} again.") from None
     return seed_agreement(masks, effects, responses, THRESHOLD)
 
 

@@ -119,6 +119,15 @@ def test_what_was_not_left_is_asked_for_or_written_again(runs: Path) -> None:
     _, (problem,) = agreements(found)
     assert "seed1" in problem
     assert "damaged" in problem
+    shutil.copy(runs / "seed0" / MASK, runs / "copy.h5ad")
+    without = ad.read_h5ad(runs / "copy.h5ad")
+    del without.layers["effect"]
+    without.write_h5ad(runs / "seed0" / MASK)
+    _, (problem,) = agreements(found)
+    assert "seed0" in problem
+    assert "damaged" in problem
+    shutil.copy(runs / "copy.h5ad", runs / "seed0" / MASK)
+    written[runs / "seed0" / MASK] = (runs / "seed0" / MASK).stat().st_mtime_ns
     assert len(agreements(found, mend=write_mask)[0]) == 1
     assert [p.parent.name for p, when in written.items() if p.stat().st_mtime_ns != when] == [
         "seed1"
