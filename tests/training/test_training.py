@@ -15,6 +15,7 @@ from sams_core.api import SAMSVAE
 from sams_core.data import Screen
 from sams_core.data.minibatches import TrainingBatches, minibatch
 from sams_core.errors import ConfigError, TrainingError
+from sams_core.models.order import perturbation_rank
 from sams_core.record import HISTORY_COLUMNS
 from sams_core.training import TrainingConfig, data_statistics
 from sams_core.training.schedule import mask_weights
@@ -123,6 +124,7 @@ def test_best_weights_are_kept(screen: Screen) -> None:
     assert validation.iloc[-1] < validation.max(), (
         "the last weights were the best: nothing was chosen"
     )
+    model.module.draw_rank = perturbation_rank(model.screen.dosages)
     now = validation_terms(model.module, [minibatch(model.screen, cells)], model.training_config)
     assert now["elbo"] == pytest.approx(validation.max(), rel=1e-5)
 
