@@ -38,7 +38,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "mask penalty": ELBO_THROUGHOUT | {"mask_penalty_end": 0.05},
     "paper's objective": ELBO_THROUGHOUT | {"objective": "sampled", "mask_learning_rate": 2e-3},
 }
-"""The paper's objective: KL divergences at the draws, weight 1, one learning rate."""
+"""The paper's objective has its KL divergences at the draws, weight 1 and one learning rate."""
 
 
 def measure(screen: Screen, inference: Inference, settings: dict[str, Any]) -> dict[str, object]:

@@ -163,8 +163,8 @@ def seed_agreement(
     Raises
     ------
     ConfigError
-        When lengths or shapes differ, or two checkpoints have no perturbation or, with responses,
-        no gene in common.
+        When there are not as many effects or responses as masks, or two checkpoints have no
+        perturbation or, with responses, no gene in common.
     """
     masks = tuple(masks)
     for what, tables in (("effects", effects), ("responses", responses)):

@@ -21,10 +21,10 @@ from sams_core.models.sams_vae import SAMSVAEModule
 
 
 def perturbation_rank(dosages: sparse.csr_matrix) -> Tensor:
-    """Place of each perturbation by the cells that carry it, in lexicographic order: to (T,).
+    """Place of each perturbation in the lexicographic order of their cells: to (T,).
 
-    The one that the earliest cell carries comes first, of two the one that the earliest cell
-    carries without the other. One that no cell carries comes before all others.
+    Compared are the ascending numbers of the cells that carry them, as words are by their letters:
+    first come perturbations that no cell carries, then those of the earliest cell.
     """
     carried = dosages.tocsc()
     carried.sort_indices()
