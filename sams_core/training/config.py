@@ -54,15 +54,16 @@ class TrainingConfig(BaseModel):
         0.3,
         ge=0,
         lt=1,
-        description="Share of the steps, at the start, in which every mask entry is open; then the "
-        "latent space is turned to the basis in which effects are sparsest. 0 for neither.",
+        description="sams_vae: share of the steps, at the start, in which every mask entry is "
+        "open; then the latent space is turned to the basis in which effects are sparsest. 0 for "
+        "neither.",
     )
     mask_share: float = Field(
         0.05,
         ge=0,
         lt=1,
-        description="Share of what its perturbation's whole shift explains that a mask entry must "
-        "explain at least to stay open; 0 to ask for none.",
+        description="sams_vae: share of what its perturbation's whole shift explains that a mask "
+        "entry must explain at least to stay open; 0 to ask for none.",
     )
     mask_penalty_start: float = Field(
         0.0,
@@ -83,8 +84,8 @@ class TrainingConfig(BaseModel):
         0.15,
         ge=0,
         lt=1,
-        description="Share of the steps, at the end, in which closed mask entries stay closed and "
-        "the objective is the plain ELBO.",
+        description="sams_vae: share of the steps, at the end, in which closed mask entries stay "
+        "closed and the objective is the plain ELBO.",
     )
     max_mask_logit: float = Field(
         6.0, gt=0, description="Bound on the mask's log-odds, so that no entry loses its gradient."
