@@ -220,7 +220,8 @@ def _report(model: PerturbationModel, out: Path) -> None:
             f"{best['elbo'].max():.1f} a cell."
         )
     if model.has_mask:
-        share = float((model.mask_probabilities() > 0.5).to_numpy().mean())
+        trained = (model.module.cells_per_perturbation > 0).cpu().numpy()
+        share = float((model.mask_probabilities()[trained] > 0.5).to_numpy().mean())
         say(f"Mask entries open: {share:.1%}.")
     say(f"\nWritten to {out}. Next:", style="bold")
     say(f"  python -m sams_core prepare {out}")
