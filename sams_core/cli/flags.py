@@ -100,11 +100,14 @@ def flags(*tables: Table) -> Callable[[Command], Command]:
 def _flag(table: Table, name: str) -> inspect.Parameter:
     kind = _kind(table.config.model_fields[name].annotation)
     parameter = table.parameters[name]
-    flag = flag_of(parameter)
+    flag, title = flag_of(parameter), table.title
+    if table.config.model_fields[name].default is True:
+        # Apart, since a column for the second form would cut the names of all others short.
+        flag, title = f"{flag}/--no-{flag[2:]}", f"{title}: on by default"
     option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if table.config.model_fields[name].default is True else flag,
+        flag,
         help=table.describe(name),
-        rich_help_panel=table.title,
+        rich_help_panel=title,
         metavar=_METAVARS.get(kind, "NAME"),
         show_default=False,
     )
