@@ -129,6 +129,8 @@ def begin_phase(
 ) -> None:
     """Do what is due before a step: open all entries, find the basis, or prune.
 
+    The basis is that of perturbations with training cells; masks of others go to the prior.
+
     A function of the step and of what a checkpoint holds, so that a resumed run does the same.
     """
     if not isinstance(module, SAMSVAEModule):
@@ -138,11 +140,14 @@ def begin_phase(
     if step < turning_step(config):
         logits.fill_(PINNED)
     elif step == turning_step(config) > 0:
-        mean, scale = module.embedding_posterior(torch.ones_like(logits)[None])
+        trained = module.cells_per_perturbation > 0
+        posterior = module.embedding_posterior(torch.ones_like(logits)[None])
+        mean, scale = (values[0][trained] for values in posterior)
         width = NOISE_WIDTH * float(scale.median())
-        rotation = _of_first_process(sparsest_rotation(mean[0], width), logits.device)
+        rotation = _of_first_process(sparsest_rotation(mean, width), logits.device)
         turn(module.latent_axes(), rotation, optimiser.state)
         logits.fill_(math.log(OPEN_AT_FIRST) - math.log1p(-OPEN_AT_FIRST))
+        logits[~trained] = -module.prior_log_odds_against
     if step == pruning_step(config):
         logits[logits < 0] = -PINNED
 

@@ -128,6 +128,25 @@ def test_the_basis_is_found_before_masks_are_learned() -> None:
     )
 
 
+def test_perturbations_without_training_cells_have_no_say_and_no_open_entries() -> None:
+    def turned(embedding: float) -> SAMSVAEModule:
+        module = tiny_module(n_perturbations=6)
+        module.cells_per_perturbation[4:] = 0
+        with torch.no_grad():
+            module.embedding_loc[4:] = embedding
+            module.embedding_log_scale[4:] = embedding
+            begin_phase(module, HUNDRED, 30, adam(module))
+        return module
+
+    first, second = turned(0.0), turned(3.0)
+    assert torch.equal(first.decoder.first.weight, second.decoder.first.weight)
+    probability = first.mask_probabilities()
+    assert bool((probability[:4] > 0.8).all())
+    torch.testing.assert_close(
+        probability[4:], torch.full_like(probability[4:], first.config.mask_prior)
+    )
+
+
 def test_without_an_effects_phase_nothing_is_turned_or_opened() -> None:
     module = tiny_module()
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -176,7 +195,7 @@ def test_untrained_perturbations_do_not_count_as_open() -> None:
     split = np.where(np.arange(screen.n_cells) % 4 == 0, "val", "train").astype(object)
     split[screen.dosages[:, [0]].toarray().ravel() > 0] = "test"
     model = SAMSVAE(screen, split=split, n_latent=3, n_hidden=8, embedding_n_hidden=4)
-    model.train(progress=False, mask_learning_rate=0.5, mask_penalty_end=1.0, **QUICK)
+    model.train(progress=False, mask_penalty_end=0.0, mask_share=0.0, **QUICK)
     trained = model.module.cells_per_perturbation.numpy() > 0
     assert not trained.all()
     is_open = model.mask_probabilities().to_numpy() > 0.5
