@@ -33,7 +33,8 @@ class TrainingConfig(BaseModel):
     embedding_learning_rate: float = Field(
         1e-2,
         gt=0,
-        description="Adam's learning rate for each perturbation's own mean and scale of E.",
+        description="Adam's learning rate for each perturbation's own mean and scale of E "
+        "(sams_vae).",
     )
     weight_decay: float = Field(1e-6, ge=0, description="Adam's weight decay.")
     decay_fraction: float = Field(

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import Minibatch, PerturbationVAE
-from sams_core.models.cpa_vae import AdditiveVAE
 from sams_core.models.sams_vae import SAMSVAEModule
 from sams_core.training.config import TrainingConfig
 from sams_core.training.objective import minibatch_objective
@@ -62,8 +61,10 @@ class TrainingModule(pl.LightningModule):
         """
         config, module = self.config, self.module
         mask = [] if module.mask_logits is None else [module.mask_logits]
-        table = module.embedding_table if isinstance(module, AdditiveVAE) else []
-        waiting = module.embedding_network if isinstance(module, SAMSVAEModule) and table else []
+        table, waiting = [], []
+        if isinstance(module, SAMSVAEModule):
+            table = module.embedding_table
+            waiting = module.embedding_network if table else []
         if config.embedding_learning_rate == config.learning_rate:
             table = []  # as in training states of earlier versions
         apart = {id(parameter) for parameter in (*mask, *table, *waiting)}
