@@ -11,6 +11,7 @@ import streamlit as st
 from sams_core import explorer
 from sams_core.analysis import mask_tables, stability_tables
 from sams_core.analysis.ordering import Group, latent_order, order_groups
+from sams_core.analysis.stability import trained_again
 from sams_core.explorer import GLOSSARY, Run, card, links, trust
 from sams_core.explorer.columns import MASK_LATENTS, MASK_PERTURBATIONS
 from sams_core.explorer.gene_sets import gene_sets
@@ -145,6 +146,8 @@ def mask_map(choice: str, threshold: float) -> None:
         told = stability_tables.tell_stability(masks, stability)
         st.markdown(told, help=f"{GLOSSARY['stability']}\n\n**Seed**: {GLOSSARY['seed']}")
         finding = f"{finding} {told.replace('**', '')}"
+        if older := stability_tables.tell_trained_again(trained_again(run.folder, stability)):
+            st.caption(older)
     elif problem:
         st.caption(f"In how many seeds entries are open is not shown. {problem}")
     if not shown or not groups:

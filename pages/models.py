@@ -180,11 +180,20 @@ def replication() -> None:
     first, second = (open_entry(entry) for entry in pair)
     mark_simulated(first.simulated)
     masks = [mask_tables.trained(run.masks()) for run in (first, second)]
+    responses = [
+        mask_tables.responses(table, run.config["genes"])
+        for table, run in zip(masks, (first, second), strict=True)
+    ]
     match = match_latents(
         *map(mask_tables.frame, masks),
         *(mask_tables.frame(table, "effect") for table in masks),
+        first_responses=responses[0],
+        second_responses=responses[1],
         threshold=threshold,
     )
+    likeness = "how they shift perturbed cells"
+    if all(table is not None for table in responses):
+        likeness += " and in what they do to the genes"
     told = replication_tables.tell_replication(match, first.name, second.name)
     st.markdown(told)
     explorer.show_figure(
@@ -195,8 +204,8 @@ def replication() -> None:
     )
     st.caption(
         "Latents have no order and no sign of their own: those of the second checkpoint are "
-        "moved to the latents of the first whose effects they share most, one to one. Entries that "
-        "do not replicate say more of the seed than of the screen."
+        "moved to the latents of the first that they are most like, one to one, in "
+        f"{likeness}. Entries that do not replicate say more of the seed than of the screen."
     )
     explorer.show_table(
         replication_tables.latent_pairs(match),

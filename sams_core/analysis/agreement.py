@@ -85,13 +85,17 @@ class Agreement:
             checkpoints that have it.
         """
         count = self._is_open(reference).astype(float)
-        seeds = pd.Series(1.0, index=count.index)
         for other in range(len(self.masks)):
             if other != reference:
                 is_open = self.opened_as(reference, other)
                 count.loc[is_open.index] += is_open
-                seeds.loc[is_open.index] += 1
-        return count.div(seeds, axis=0)
+        return count.div(self.n_seeds(reference), axis=0)
+
+    def n_seeds(self, reference: int) -> pd.Series:
+        """(T,) how many of the N checkpoints have each perturbation of a reference, 1 to N."""
+        names = self.masks[reference].index
+        has = [names.isin(mask.index) for mask in self.masks]
+        return pd.Series(np.sum(has, axis=0), index=names)
 
     def opened_as(self, reference: int, other: int) -> pd.DataFrame:
         """What another checkpoint opens, in the latents of a reference.

@@ -114,6 +114,22 @@ def frame(masks: AnnData, layer: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(np.asarray(values), index=masks.obs_names, columns=masks.var_names)
 
 
+def responses(masks: AnnData, genes: Sequence[str]) -> pd.DataFrame | None:
+    """(L, G) what each latent does to the genes, with names; None where the table has it not.
+
+    Parameters
+    ----------
+    masks
+        The checkpoint's mask table.
+    genes
+        Names of the model's genes, in its order.
+    """
+    values = masks.varm.get("response")
+    if values is None or np.shape(values) != (masks.n_vars, len(genes)):
+        return None
+    return pd.DataFrame(np.asarray(values), index=masks.var_names, columns=list(genes))
+
+
 def finding(masks: AnnData, threshold: float) -> str:
     """Say in one sentence what the mask shows at this threshold."""
     is_open = open_entries(masks, threshold)

@@ -46,7 +46,7 @@ def write_mask(folder: str | Path, model: PerturbationModel | None = None) -> No
         var=pd.DataFrame(index=pd.Index(model.latent_names)),
         layers={"effect": shift_moments(model.module).effect_mean[trained].astype(np.float32)},
         varm={"response": decoder_responses(model).to_numpy(np.float32)},
-        uns={"format": FORMAT[MASK], "format_version": FORMAT_VERSION, **mark_of(folder)},
+        uns={"format": FORMAT[MASK], "format_version": FORMAT_VERSION[MASK], **mark_of(folder)},
     )
     with replacing(folder / MASK) as temporary:
         table.write_h5ad(temporary, compression="gzip")

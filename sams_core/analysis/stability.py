@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,17 @@ if TYPE_CHECKING:
 
 MASK, STABILITY = "mask.h5ad", "stability.h5ad"
 FORMAT = {MASK: "sams_core.mask", STABILITY: "sams_core.stability"}
-FORMAT_VERSION = 1
+FORMAT_VERSION = {MASK: 1, STABILITY: 2}
 THRESHOLD = 0.5
 """Inclusion probability from which an entry is open."""
+
+
+class SeedRun(NamedTuple):
+    """One of the runs that were compared: its folder's name, its seed and digest of its weights."""
+
+    name: str
+    seed: int
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,11 @@ class Stability:
     Attributes
     ----------
     share
-        T trained perturbations x L latents in [0, 1].
-    seeds
-        (N,) seeds of the runs that were compared, this one's among them.
+        T trained perturbations x L latents in [0, 1], of the seeds that have the perturbation.
+    n_seeds
+        (T,) seeds that have each perturbation, this one's among them, 1 to N.
+    runs
+        The N runs that were compared, this one among them.
     agreement
         Mean Jaccard index of their masks over pairs; NaN for masks without open entries.
     threshold
@@ -48,9 +58,15 @@ class Stability:
     """
 
     share: pd.DataFrame
-    seeds: tuple[int, ...]
+    n_seeds: pd.Series
+    runs: tuple[SeedRun, ...]
     agreement: float
     threshold: float
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """(N,) seeds of the runs."""
+        return tuple(run.seed for run in self.runs)
 
 
 def mark_of(folder: Path) -> dict[str, str]:
@@ -155,11 +171,11 @@ def write_stability(group: Sequence[Mapping[str, Any]], agreement: Agreement) ->
         share = agreement.stability(number)
         table = AnnData(
             share.to_numpy(np.float32),
-            obs=pd.DataFrame(index=share.index),
+            obs=pd.DataFrame({"n_seeds": agreement.n_seeds(number)}),
             var=pd.DataFrame(index=share.columns),
             uns={
                 "format": FORMAT[STABILITY],
-                "format_version": FORMAT_VERSION,
+                "format_version": FORMAT_VERSION[STABILITY],
                 **mark_of(folder),
                 "threshold": agreement.threshold,
                 "runs": np.array([other["run"] for other in group], dtype=object),
@@ -178,23 +194,53 @@ def read_stability(folder: str | Path) -> Stability | None:
     Raises
     ------
     CheckpointError
-        When it is damaged, or of another checkpoint than the one beside it.
+        When it is damaged, of another version, or of another checkpoint than the one beside it.
     """
     folder = Path(folder)
     if not (folder / STABILITY).is_file():
         return None
     table = _read(folder, STABILITY, "run python -m sams_core compare --stability on its seeds")
     try:
-        pairs = np.asarray(table.uns["jaccard"])[np.triu_indices(len(table.uns["seeds"]), 1)]
+        described = zip(*(table.uns[name] for name in ("runs", "seeds", "others")), strict=True)
+        runs = tuple(SeedRun(str(name), int(seed), str(own)) for name, seed, own in described)
+        pairs = np.asarray(table.uns["jaccard"])[np.triu_indices(len(runs), 1)]
         known = pairs[np.isfinite(pairs)]
         return Stability(
             pd.DataFrame(np.asarray(table.X), table.obs_names, table.var_names),
-            tuple(int(seed) for seed in table.uns["seeds"]),
+            table.obs["n_seeds"].astype(int),
+            runs,
             float(known.mean()) if len(known) else float("nan"),
             float(table.uns["threshold"]),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise CheckpointError(f"{folder / STABILITY} is damaged: write it again.") from None
+
+
+def trained_again(folder: str | Path, stability: Stability) -> tuple[int, ...]:
+    """Which seeds were trained again since a checkpoint's entries were compared with theirs.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint; other seeds are looked for beside it, under the names that they had.
+    stability
+        From :func:`read_stability`.
+
+    Returns
+    -------
+    Seeds whose weights are none of those compared; those that are not there, or cannot be read,
+    are not among them.
+    """
+    compared = {run.weights for run in stability.runs}
+    seeds = []
+    for run in stability.runs:
+        try:
+            found = weights_digest(Path(folder).resolve().parent / run.name / WEIGHTS)
+        except CheckpointError:
+            continue
+        if found not in compared:
+            seeds.append(run.seed)
+    return tuple(seeds)
 
 
 def _read(folder: Path, name: str, again: str) -> AnnData:
@@ -207,10 +253,10 @@ def _read(folder: Path, name: str, again: str) -> AnnData:
         table = read_h5ad(path)
     except Exception:  # anything may come out of a damaged HDF5 file
         raise CheckpointError(f"{path} is damaged: {again} again.") from None
-    stated = {"format": FORMAT[name], "format_version": FORMAT_VERSION, **mark_of(folder)}
-    for field in ("format", "format_version"):
-        if table.uns.get(field) != stated[field]:
-            raise CheckpointError(f"{path} is not a file of version {FORMAT_VERSION}: {again}.")
+    stated = {"format": FORMAT[name], "format_version": FORMAT_VERSION[name], **mark_of(folder)}
+    version = FORMAT_VERSION[name]
+    if any(table.uns.get(field) != stated[field] for field in ("format", "format_version")):
+        raise CheckpointError(f"{path} is not a file of version {version}: {again}.")
     if any(table.uns.get(field) != value for field, value in stated.items()):
         raise CheckpointError(f"{path} is older than the checkpoint beside it: {again} again.")
     return table

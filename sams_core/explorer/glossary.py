@@ -33,8 +33,9 @@ GLOSSARY: dict[str, str] = {
     ),
     "stability": (
         "Share of the seeds in which a mask entry is open, this model's own included, after the "
-        "latent dimensions of the others were matched to this model's. An entry that is open in "
-        "all seeds does not depend on the random start."
+        "latent dimensions of the others were matched to this model's. Only seeds that were "
+        "trained on the perturbation count. An entry that is open in all seeds does not depend on "
+        "the random start."
     ),
     "embedding": (
         "How far, and to which side, a perturbation would shift a latent dimension if its mask "

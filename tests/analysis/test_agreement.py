@@ -177,7 +177,10 @@ def test_stability_is_the_share_of_seeds_that_open_an_entry() -> None:
     same = reference[["z1", "z0"]].set_axis(["z0", "z1"], axis=1)
     more = pd.DataFrame({"z0": [0.9, 0.9, 0.6]}, index=["A", "B", "C"])
     less = pd.DataFrame({"z0": [0.9, 0.0]}, index=["A", "B"])
-    stability = seed_agreement([reference, same, more, less]).stability(0)
+    agreement = seed_agreement([reference, same, more, less])
+    stability = agreement.stability(0)
+    assert agreement.n_seeds(0).to_dict() == {"A": 4, "B": 4, "C": 3}
+    assert agreement.n_seeds(3).to_dict() == {"A": 4, "B": 4}
     expected = {"z0": [1.0, 0.75, 1 / 3], "z1": [0.0, 0.0, 2 / 3]}
     pd.testing.assert_frame_equal(stability, pd.DataFrame(expected, index=["A", "B", "C"]))
 

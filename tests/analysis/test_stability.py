@@ -18,13 +18,20 @@ from sams_core.analysis.seed_masks import write_mask
 from sams_core.analysis.stability import (
     MASK,
     STABILITY,
+    SeedRun,
     Stability,
     agreements,
     read_stability,
     same_but_seed,
+    trained_again,
     write_stability,
 )
-from sams_core.analysis.stability_tables import stability_frame, tell_entries, tell_stability
+from sams_core.analysis.stability_tables import (
+    stability_frame,
+    tell_entries,
+    tell_stability,
+    tell_trained_again,
+)
 from sams_core.api import FAMILIES, load_model
 from sams_core.errors import CheckpointError
 from sams_core.tensors import read_metadata
@@ -102,6 +109,7 @@ def test_the_files_hold_what_the_models_themselves_say(runs: Path) -> None:
             stability.share, expected.stability(number), check_dtype=False, check_names=False
         )
         assert stability.seeds == (0, 1, 2)
+        assert (stability.n_seeds == 3).all()
         assert stability.agreement == pytest.approx(expected.mean)
         assert (stability.share.to_numpy() > 0.99).any()
         assert ((stability.share > 0) & (stability.share < 1)).to_numpy().any()
@@ -164,10 +172,54 @@ def test_stability_of_another_checkpoint_or_damaged_is_refused(runs: Path) -> No
     with pytest.raises(CheckpointError, match="not a file of version"):
         read_stability(runs / "seed2")
     changed = ad.read_h5ad(runs / "seed2" / MASK)
-    changed.uns["format"] = "sams_core.stability"
+    changed.uns |= {"format": "sams_core.stability", "format_version": 2}
     changed.write_h5ad(runs / "seed2" / STABILITY)
     with pytest.raises(CheckpointError, match="is damaged"):
         read_stability(runs / "seed2")
+
+
+def test_stability_that_does_not_count_seeds_by_perturbation_is_asked_for_again(runs: Path) -> None:
+    (compared,), _ = agreements(evaluations(runs), mend=write_mask)
+    write_stability(*compared)
+    path = runs / "seed0" / STABILITY
+    earlier = ad.read_h5ad(path)
+    del earlier.obs["n_seeds"]
+    earlier.uns["format_version"] = 1
+    earlier.write_h5ad(path)
+    with pytest.raises(CheckpointError, match="run python -m sams_core compare --stability"):
+        read_stability(runs / "seed0")
+
+
+def test_perturbations_that_not_all_seeds_have_count_those_that_do(runs: Path) -> None:
+    found = evaluations(runs)
+    for each in found:
+        write_mask(each["folder"])
+    names = list(ad.read_h5ad(runs / "seed0" / MASK).obs_names)
+    for seed, lost in ((1, names[:2]), (2, names[1:2])):
+        table = ad.read_h5ad(runs / f"seed{seed}" / MASK)
+        table[~table.obs_names.isin(lost)].copy().write_h5ad(runs / f"seed{seed}" / MASK)
+    (compared,), _ = agreements(found)
+    write_stability(*compared)
+    stability = read_stability(runs / "seed0")
+    assert stability is not None
+    expected = dict.fromkeys(names, 3) | {names[0]: 2, names[1]: 1}
+    assert stability.n_seeds.to_dict() == expected
+    opened = stability.share.mul(stability.n_seeds, axis=0)
+    np.testing.assert_allclose(opened, opened.round(), atol=1e-6)
+
+
+def test_seeds_that_were_trained_again_are_named(runs: Path, tmp_path: Path) -> None:
+    (compared,), _ = agreements(evaluations(runs), mend=write_mask)
+    write_stability(*compared)
+    stability = read_stability(runs / "seed0")
+    assert stability is not None
+    assert trained_again(runs / "seed0", stability) == ()
+    FAMILIES["sams_vae"](SCREEN, seed=7, n_latent=4, n_hidden=6).save(tmp_path / "new")
+    shutil.copy(tmp_path / "new" / "weights.safetensors", runs / "seed1")
+    (runs / "seed2" / "weights.safetensors").write_bytes(b"half written")
+    assert trained_again(runs / "seed0", stability) == (1,)
+    alone = shutil.copytree(runs / "seed0", tmp_path / "elsewhere" / "seed0")
+    assert trained_again(alone, stability) == ()
 
 
 @pytest.mark.parametrize("variant", ["sams_vae", "svae_plus"])
@@ -191,14 +243,18 @@ def test_decoder_responses_are_derivatives_where_the_decoder_is_linear(variant: 
     np.testing.assert_allclose(centred, expected, atol=1e-3)
 
 
-def example(shares: list[list[float]], n_seeds: int = 4) -> tuple[ad.AnnData, Stability]:
+def example(
+    shares: list[list[float]], n_seeds: int = 4, n_b: int | None = None
+) -> tuple[ad.AnnData, Stability]:
     masks = ad.AnnData(
         np.array([[0.9, 0.8], [0.5, 0.1], [0.9, 0.0]], np.float32),
         obs=pd.DataFrame(index=["A", "B", "C"]),
         var=pd.DataFrame(index=["z0", "z1"]),
     )
     share = pd.DataFrame(shares, index=["B", "A"], columns=["z0", "z1"])
-    return masks, Stability(share, tuple(range(n_seeds)), 0.6, 0.5)
+    having = pd.Series([n_seeds if n_b is None else n_b, n_seeds], index=share.index)
+    runs = tuple(SeedRun(f"seed{seed}", seed, str(seed)) for seed in range(n_seeds))
+    return masks, Stability(share, having, runs, 0.6, 0.5)
 
 
 def test_words_count_open_entries_that_all_seeds_open() -> None:
@@ -212,6 +268,34 @@ def test_words_count_open_entries_that_all_seeds_open() -> None:
     assert words.loc["B", "z0"] == "open in 3 of 4 seeds"
     assert list(words.loc["C"]) == ["", ""], "no training cell has it"
     assert stability_frame(masks, stability).loc["C"].isna().all()
+
+
+def test_words_count_the_seeds_that_have_the_perturbation() -> None:
+    masks, stability = example([[0.5, 1.0], [1.0, 0.4]], 5, n_b=2)
+    words = tell_entries(masks, stability)
+    assert list(words.loc["A"]) == ["open in 5 of 5 seeds", "open in 2 of 5 seeds"]
+    assert words.loc["B", "z0"] == "open in 1 of the 2 seeds that were trained on it"
+    assert words.loc["B", "z1"] == "open in 2 of the 2 seeds that were trained on it"
+    told = tell_stability(masks, stability)
+    assert told.startswith("**1 of the 2** entries"), "those of A"
+    assert "Not counted: 1 of perturbations that not all seeds were trained on" in told
+    np.testing.assert_array_equal(stability_frame(masks, stability).loc["B"], [0.5, 1.0])
+
+
+def test_a_perturbation_of_this_seed_alone_has_no_stability() -> None:
+    masks, stability = example([[1.0, 0.0], [0.0, 0.0]], 3, n_b=1)
+    masks.X = np.array([[0, 0], [0.9, 0], [0, 0]], np.float32)
+    assert stability_frame(masks, stability).loc["B"].isna().all()
+    assert tell_entries(masks, stability).loc["B", "z0"] == "no other seed was trained on it"
+    told = tell_stability(masks, stability)
+    assert told.startswith("No entry of perturbations that all seeds were trained on is open")
+    assert "Not counted: 1 of" in told
+
+
+def test_what_was_trained_again_is_told() -> None:
+    assert tell_trained_again(()) == ""
+    assert tell_trained_again((1,)).startswith("Seed 1 was trained again since")
+    assert tell_trained_again((1, 3)).startswith("Seeds 1, 3 were trained again since")
 
 
 def test_words_of_two_seeds_and_of_an_empty_mask() -> None:

@@ -59,6 +59,24 @@ def test_without_other_seeds_stability_is_not_offered(seeds: Path, open_page: Op
     assert not told.exception
 
 
+def test_another_seed_that_was_trained_again_is_told(
+    seeds: Path, tmp_path: Path, open_page: OpenPage
+) -> None:
+    told = "Seed 1 was trained again since"
+    app = open_page("masks", {"run": "seed0"})
+    assert not any(told in caption.value for caption in app.caption)
+    new = write_example_run(seeds / "new", title="A screen", seed=1, screen_seed=0, n_hidden=7)
+    shutil.copy(new / "weights.safetensors", seeds / "seed1")
+    app = open_page("masks", {"run": "seed0"})
+    assert any(told in caption.value for caption in app.caption)
+    assert "Stability" in app.segmented_control(key="mask_view").options
+    shutil.rmtree(seeds / "seed1")
+    app = open_page("masks", {"run": "seed0"})
+    assert not app.exception
+    assert not any(told in caption.value for caption in app.caption)
+    assert "Stability" in app.segmented_control(key="mask_view").options
+
+
 def test_stability_of_an_older_model_is_left_out_with_a_word(
     seeds: Path, open_page: OpenPage
 ) -> None:

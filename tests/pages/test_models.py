@@ -7,12 +7,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import anndata as ad
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from sams_core.data.splits import SplitConfig
 from tests.pages.conftest import OpenPage
-from tests.support.example_run import write_evaluation, write_example_run
+from tests.support.example_run import (
+    GENES,
+    N_LATENT,
+    write_evaluation,
+    write_example_run,
+    write_manifest,
+)
 
 VIEWS = ("Side by side", "Training fraction", "Replication", "The paper")
 FULL, NONE = (
@@ -169,6 +177,41 @@ def test_latents_of_two_seeds_are_matched(open_page: OpenPage) -> None:
     # The made-up masks of one screen are equal but for their probabilities.
     assert "**100%** of the 10 mask entries" in words(app)
     assert app.dataframe[0].value["n_both"].tolist() == [4, 4, 2]
+
+
+def test_latents_are_matched_by_what_they_do_to_genes_where_both_tables_say_so(
+    tmp_path: Path, runs_at: Callable[[Path], None], open_page: OpenPage
+) -> None:
+    responses = np.eye(N_LATENT, len(GENES), dtype=np.float32)
+    for seed in (0, 1):
+        run = write_example_run(tmp_path / f"seed{seed}", title="Cells", seed=seed, screen_seed=0)
+        path = run / "explorer" / "masks.h5ad"
+        table = ad.read_h5ad(path)
+        table.X[4:6, 2], table.X[:4, 3] = 0, 0.9
+        table.X[0, 0] = 0
+        table.layers["effect"][:] = 1
+        # Seed 1 swaps what z0 and z1 do to the genes, and keeps who opens them.
+        order = [1, 0, 2, 3, 4, 5] if seed else range(N_LATENT)
+        table.varm["response"] = responses[list(order)]
+        table.write_h5ad(path)
+        write_manifest(run)
+    runs_at(tmp_path)
+    query = {"first": "seed0", "models_view": "Replication"}
+
+    def partners() -> dict[str, str]:
+        app = open_page("models", query)
+        assert not app.exception
+        told.append(words(app))
+        return dict(app.dataframe[0].value["partner"])
+
+    told: list[str] = []
+    assert partners() == {"z0": "z1", "z1": "z0", "z3": "z3"}
+    assert "what they do to the genes" in told[-1]
+    del table.varm["response"]
+    table.write_h5ad(path)
+    write_manifest(run)
+    assert partners() == {"z0": "z0", "z1": "z1", "z3": "z3"}
+    assert "what they do to the genes" not in told[-1]
 
 
 @pytest.mark.usefixtures("evaluated")
