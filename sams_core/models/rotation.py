@@ -1,4 +1,4 @@
-"""The basis of the latent space: found where effects are sparsest, and turned to without a trace.
+"""The basis of the latent space: found where effects are sparsest, and turned to.
 
 The prior of ``z_basal`` is the same in every direction and the decoder's first layer is linear in
 ``z``, so a model's likelihood does not know the basis of its latent space: any rotation of decoder,
