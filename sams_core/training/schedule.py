@@ -6,8 +6,8 @@ first, in which nothing is sparse, and closing entries one by one never leads to
 1. *Effects.* For ``effects_fraction`` of the steps every entry is open, and the network for E given
    M stands still: the model learns what each perturbation does, in some basis.
 2. *Basis.* The latent space is turned to where those effects are sparsest
-   (:mod:`sams_core.models.rotation`), which leaves the likelihood as it is; the scales of the guide,
-   which is diagonal in any basis, are averaged.
+   (:mod:`sams_core.models.rotation`), which leaves the likelihood as it is; the guide's scales, a
+   diagonal in any basis, are averaged.
 3. *Masks.* Entries are learned, from a probability of :data:`OPEN_AT_FIRST`, under a mask term
    whose weight rises (:func:`mask_weights`).
 4. *Pruned.* For the last ``pruned_fraction`` of the steps closed entries stay closed, and the
