@@ -9,6 +9,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Carried:
+    """The perturbations that each of n cells carries, at most C, padded with dose 0.
+
+    Attributes
+    ----------
+    column : (n, C) long tensor
+        Column of the minibatch's dosages.
+    dose : (n, C) float tensor
+        Its dose; 0 where there is none.
+    """
+
+    column: Tensor
+    dose: Tensor
+
+
+@dataclass(frozen=True)
 class Minibatch:
     """Cells that a model evaluates together.
 
@@ -17,26 +33,40 @@ class Minibatch:
     counts : (n, G) float tensor
         Raw counts.
     dosages : (n, T) float tensor
-        Dose of each perturbation; all zeros for a control cell.
+        Dose of each perturbation; all zeros for a control cell. With ``perturbations`` of those K
+        alone, (n, K).
     library_size : (n,) float tensor
         Total counts of each cell.
     batch_index : (n,) long tensor, optional
         Batch of each cell, where the model has a batch covariate.
+    perturbations : (K,) long tensor, optional
+        Perturbation of the model that each column of ``dosages`` is, in the order in which random
+        numbers are drawn for them; all T, in the model's order, by default. The others are carried
+        by no cell, and nothing is drawn or computed for them.
+    carried
+        The same dosages by cell, to gather shifts by.
     """
 
     counts: Tensor
     dosages: Tensor
     library_size: Tensor
     batch_index: Tensor | None = None
+    perturbations: Tensor | None = None
+    carried: Carried | None = None
 
     def __len__(self) -> int:
         return self.counts.shape[0]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Minibatch:
         """Move to a device, and optionally to another floating dtype."""
+        carried = self.carried
+        if carried is not None:
+            carried = Carried(carried.column.to(device), carried.dose.to(device, dtype))
         return Minibatch(
             self.counts.to(device, dtype),
             self.dosages.to(device, dtype),
             self.library_size.to(device, dtype),
             None if self.batch_index is None else self.batch_index.to(device),
+            None if self.perturbations is None else self.perturbations.to(device),
+            carried,
         )
