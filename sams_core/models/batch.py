@@ -45,6 +45,11 @@ class Minibatch:
         by no cell, and nothing is drawn or computed for them.
     carried
         The same dosages by cell, to gather shifts by.
+    share : (rank, world_size), optional
+        When several processes train together: these cells are rows ``rank::world_size`` of the
+        minibatch that all of them share.
+    n_global
+        Cells in that shared minibatch.
     """
 
     counts: Tensor
@@ -53,6 +58,8 @@ class Minibatch:
     batch_index: Tensor | None = None
     perturbations: Tensor | None = None
     carried: Carried | None = None
+    share: tuple[int, int] | None = None
+    n_global: int | None = None
 
     def __len__(self) -> int:
         return self.counts.shape[0]
@@ -69,4 +76,6 @@ class Minibatch:
             None if self.batch_index is None else self.batch_index.to(device),
             None if self.perturbations is None else self.perturbations.to(device),
             carried,
+            self.share,
+            self.n_global,
         )

@@ -81,9 +81,10 @@ def load_fixture(folder: Path, name: str, dtype: torch.dtype = torch.float32) ->
         state[name] = module.state_dict()[name]
     module.load_state_dict(state, strict=True)
     module.to(dtype)
-    batch = Minibatch(
-        *(torch.as_tensor(arrays[f"in/{key}"]).to(dtype) for key in ("X", "D", "library_size"))
+    counts, dosages, library_size = (
+        torch.as_tensor(arrays[f"in/{key}"]).to(dtype) for key in ("X", "D", "library_size")
     )
+    batch = Minibatch(counts, dosages, library_size)
     return Fixture(module, arrays, batch, dtype)
 
 
