@@ -110,12 +110,22 @@ def refuse_shape(shape: Sequence[int], n_cells: int, n_genes: int, field: str) -
 
 
 def cautions(
-    counts: sparse.csr_matrix,
+    extremes: tuple[int, int],
     library: np.ndarray,
     dosages: sparse.csr_matrix,
     perturbation_names: pd.Index,
 ) -> list[str]:
-    """Sentences on what to watch in a screen that can be used all the same."""
+    """Sentences on what to watch in a screen that can be used all the same.
+
+    Parameters
+    ----------
+    extremes
+        Smallest and largest count above zero.
+    library : (n,) array
+        Total of every cell.
+    dosages, perturbation_names
+        Of the screen.
+    """
     said = _few_cells(dosages, perturbation_names) + _never_alone(dosages, perturbation_names)
     median = float(np.median(library))
     if median < SMALL_LIBRARY:
@@ -123,7 +133,7 @@ def cautions(
             f"Cells have a median of only {median:,.0f} counts; effects will be noisy, so use more "
             "genes or deeper cells if there are any."
         )
-    said += _looks_processed(counts, library)
+    said += _looks_processed(*extremes, library)
     return said
 
 
@@ -154,14 +164,13 @@ def _never_alone(dosages: sparse.csr_matrix, perturbation_names: pd.Index) -> li
     ]
 
 
-def _looks_processed(counts: sparse.csr_matrix, library: np.ndarray) -> list[str]:
+def _looks_processed(smallest: int, largest: int, library: np.ndarray) -> list[str]:
     said = []
     if library.size >= 10 and library.std() <= 0.005 * library.mean():
         said.append(
             f"All cells have nearly the same total of counts (about {library.mean():,.0f}), as "
             "after normalisation and rounding; give the raw counts if you have them."
         )
-    largest, smallest = int(counts.data.max()), int(counts.data.min())
     if largest == 1:
         said.append(
             "No count is above 1, as after binarising; give the raw counts if you have them."

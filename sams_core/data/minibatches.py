@@ -12,6 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from sams_core.data.screen import Screen
+from sams_core.data.shuffling import drawn_rows, ordered_cells
 from sams_core.errors import ConfigError
 from sams_core.models.batch import Carried, Minibatch
 
@@ -48,7 +49,8 @@ class TrainingBatches:
     """An endless stream of shuffled minibatches that can start at any step.
 
     Epoch ``k`` visits every cell once in an order drawn from ``(seed, k)`` alone, so that a resumed
-    run sees what an uninterrupted one would have. The last, smaller batch of an epoch is dropped.
+    run sees what an uninterrupted one would have (:mod:`sams_core.data.shuffling`). The last,
+    smaller batch of an epoch is dropped.
 
     Counts are written into a few blocks in turn: a minibatch is valid until two more were drawn.
 
@@ -109,22 +111,20 @@ class TrainingBatches:
         rank, world_size = self.share
         n_rows = len(range(rank, self.batch_size, world_size))
         blocks = itertools.cycle(_Block(n_rows, self.screen) for _ in range(N_BLOCKS))
-        for together in self._orders():
+        buffers = ordered_cells(
+            self.screen.counts,
+            self.cells,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            start_step=self.start_step,
+        )
+        for together, rows in drawn_rows(self.screen.counts, buffers, self.share):
             cells = together[rank::world_size]
-            counts = next(blocks).fill(self.screen.counts[cells])
+            counts = next(blocks).fill(rows)
             batch = _minibatch(self.screen, cells, counts, self._carried_by(together))
             if world_size > 1:
                 batch = replace(batch, share=self.share, n_global=self.batch_size)
             yield batch
-
-    def _orders(self) -> Iterator[np.ndarray]:
-        """Row numbers of each global minibatch, sorted."""
-        epoch, first = divmod(self.start_step, self.steps_per_epoch)
-        while True:
-            order = np.random.default_rng((self.seed, epoch)).permutation(self.cells)
-            for k in range(first, self.steps_per_epoch):
-                yield np.sort(order[k * self.batch_size : (k + 1) * self.batch_size])
-            epoch, first = epoch + 1, 0
 
     def _carried_by(self, cells: np.ndarray) -> np.ndarray | None:
         """Perturbations of the cells, at least one, in the order of draws where one is known."""
@@ -162,7 +162,7 @@ def _minibatch(
     if perturbations is None:
         return Minibatch(counts, _dense(rows), library_size, batch)
     dosages, carried = _by_column(rows, perturbations)
-    named = torch.from_numpy(perturbations)
+    named = torch.from_numpy(perturbations.astype(np.int64))
     return Minibatch(counts, dosages, library_size, batch, named, carried)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -16,15 +16,28 @@ from anndata.io import read_elem
 from scipy import sparse
 
 from sams_core.data.checks import refuse_shape, require_name
-from sams_core.data.counts import CHUNK_VALUES, as_csr, holds_whole_numbers
+from sams_core.data.counts import (
+    CHUNK_VALUES,
+    InMemory,
+    Naming,
+    as_csr,
+    exact_counts,
+    holds_whole_numbers,
+)
+from sams_core.data.stored import StoredCounts, StoredMatrix
+from sams_core.data.stores import damage_named
+from sams_core.data.totals import Counts
 from sams_core.errors import ScreenError
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Counts not yet checked, annotations, and what is known about other layers."""
+    """Counts not yet checked, annotations, and what is known about other layers.
 
-    matrix: sparse.csr_matrix
+    ``on_disk`` says that the counts are to stay in their file.
+    """
+
+    matrix: InMemory | StoredMatrix
     field: str
     obs: pd.DataFrame
     var: pd.DataFrame
@@ -32,6 +45,20 @@ class Parts:
     truth: dict[str, Any] | None
     other_layers: Callable[[], list[str]]
     z_truth: np.ndarray | None = None
+    on_disk: bool = False
+
+    def counts(self, cell_names: pd.Index, gene_names: pd.Index) -> Counts:
+        """Check that every value is a count.
+
+        Raises
+        ------
+        ScreenError
+            If one is not; the message names the cell and the gene.
+        """
+        naming = Naming(self.field, cell_names, gene_names, self.other_layers)
+        if self.on_disk and isinstance(self.matrix, StoredMatrix):
+            return StoredCounts.checked(self.matrix, naming)
+        return exact_counts(self.matrix, naming)
 
 
 def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
@@ -57,7 +84,7 @@ def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
     if adata.raw is not None:
         matrices["raw"] = adata.raw.X
     return Parts(
-        matrix=as_csr(matrix),
+        matrix=InMemory(as_csr(matrix)),
         field=field,
         obs=adata.obs,
         var=adata.var,
@@ -68,19 +95,21 @@ def parts_of_anndata(adata: AnnData, layer: str | None) -> Parts:
     )
 
 
-def parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
-    """Pieces of an open HDF5 file or zarr group; only the chosen matrix is read.
+def parts_of_store(root: Any, layer: str | None, path: Path, *, on_disk: bool) -> Parts:
+    """Pieces of an open HDF5 file or zarr group; of the chosen matrix only the row pointers.
 
     Raises
     ------
     ScreenError
-        If this is not an AnnData, a piece is damaged, or the layer is unknown.
+        If this is not an AnnData, a piece is damaged, the layer is unknown, or the matrix is to
+        stay on disk and is not stored by cells.
     """
-    with damage_named(name, "The content"):
-        return _parts_of_store(root, layer, name)
+    with damage_named(path.name, "The content"):
+        return _parts_of_store(root, layer, path, on_disk)
 
 
-def _parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
+def _parts_of_store(root: Any, layer: str | None, path: Path, on_disk: bool) -> Parts:
+    name = path.name
     for needed in ("obs", "var"):
         if needed not in root:
             raise ScreenError(
@@ -93,12 +122,9 @@ def _parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
         require_name(layer, list(layers), "layer", "layer")
     if layer is None and "X" not in root:
         raise _no_matrix(list(layers))
-    stored = root["X"] if layer is None else layers[layer]
-    field = _field(layer)
+    at, field = "X" if layer is None else f"layers/{layer}", _field(layer)
     with damage_named(name, field):
-        matrix = read_elem(stored) if _is_group(stored) else stored
-        refuse_shape(matrix.shape, len(obs), len(var), field)
-        csr = as_csr(matrix)
+        matrix = _stored_matrix(root, path, at, field, (len(obs), len(var)), on_disk)
     uns = root.get("uns", {})
     with damage_named(name, "uns"):
         simulated = bool(read_elem(uns["simulated"])) if "simulated" in uns else False
@@ -109,27 +135,29 @@ def _parts_of_store(root: Any, layer: str | None, name: str) -> Parts:
     candidates = {key: layers[key] for key in layers}
     candidates |= {key: root[at] for key, at in (("X", "X"), ("raw", "raw/X")) if at in root}
     return Parts(
-        csr, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer),
-        _true_states(states, len(obs)),
+        matrix, field, obs, var, simulated, truth, lambda: _whole_layers(candidates, layer),
+        _true_states(states, len(obs)), on_disk,
     )  # fmt: skip
 
 
-@contextmanager
-def damage_named(name: str, field: str) -> Iterator[None]:
-    """Turn whatever a reader throws at damaged bytes into one sentence."""
-    try:
-        yield
-    except ScreenError:
-        raise
-    except MemoryError as error:
+def _stored_matrix(
+    root: Any, path: Path, at: str, field: str, shape: tuple[int, int], on_disk: bool
+) -> InMemory | StoredMatrix:
+    """The matrix by cells where it is stored so; else, as by genes, read whole."""
+    stored = root[at]
+    by_cells = not _is_group(stored) or stored.attrs.get("encoding-type") == "csr_matrix"
+    if by_cells:
+        found = stored.attrs["shape"] if _is_group(stored) else stored.shape
+        refuse_shape(tuple(found), *shape, field)
+        return StoredMatrix(path, at, field, stored)
+    if on_disk:
         raise ScreenError(
-            f"{field} of {name} does not fit into this machine's memory; keep fewer cells or genes."
-        ) from error
-    except Exception as error:
-        raise ScreenError(
-            f"{field} of {name} cannot be read, because the file is damaged or is not an AnnData; "
-            "copy or write it again."
-        ) from error
+            f"{field} of {path.name} is not stored by cells, so it cannot stay on disk; write it "
+            "as CSR (adata.X.tocsr()), or read the screen into memory."
+        )
+    matrix = read_elem(stored)
+    refuse_shape(matrix.shape, *shape, field)
+    return InMemory(as_csr(matrix))
 
 
 def _read_frame(group: Any, key: str, name: str) -> pd.DataFrame:

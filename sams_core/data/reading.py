@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
-import zarr
-
 from sams_core.data.checks import quoted
 from sams_core.data.options import ReaderOptions
-from sams_core.data.parts import damage_named, parts_of_store
+from sams_core.data.parts import parts_of_store
 from sams_core.data.screen import Screen
+from sams_core.data.stores import damage_named, opened
 from sams_core.errors import ScreenError
 
 USUAL_COLUMNS = ("perturbation", "perturbations", "condition", "gene_target", "target_gene")
@@ -34,6 +31,7 @@ def read_screen(
     gene_symbols: str | None = None,
     collapse_guides: bool = True,
     options: ReaderOptions | None = None,
+    on_disk: bool = False,
 ) -> Screen:
     """Read a screen; of the file only the annotations and the chosen counts are loaded.
 
@@ -47,6 +45,10 @@ collapse_guides
         name (``perturbation``, ``condition``, ...), which ``notes`` then say.
     options
         All of these at once; the others are then not looked at.
+    on_disk
+        Whether counts stay in the file, which must then stay where it is, and are read as they are
+        needed; for screens larger than the memory. Training then shuffles blocks of neighbouring
+        cells (:mod:`sams_core.data.shuffling`).
 
     Raises
     ------
@@ -54,7 +56,7 @@ collapse_guides
         If the file or what it holds cannot be used; the message names the field and the cure.
     """
     path = Path(path)
-    with _opened(path) as root:
+    with opened(path) as root:
         notes: list[str] = []
         if options is None:
             if perturbation_key is None:
@@ -74,59 +76,9 @@ collapse_guides
                 gene_symbols=gene_symbols,
                 collapse_guides=collapse_guides,
             )
-        parts = parts_of_store(root, options.layer, path.name)
+        parts = parts_of_store(root, options.layer, path, on_disk=on_disk)
         screen = Screen.from_parts(parts, options, path)
     return replace(screen, notes=notes + screen.notes)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open the store, or say in one sentence why it cannot be."""
-    if not path.exists():
-        raise ScreenError(f"There is no file '{path}'; check the path.")
-    if path.suffix.lower() == ".zarr":
-        yield _open_zarr(path)
-    elif path.suffix.lower() == ".h5ad":
-        with _open_hdf5(path) as root:
-            yield root
-    else:
-        raise ScreenError(
-            f"'{path.name}' is neither an .h5ad file nor a .zarr folder; write it with "
-            "AnnData.write_h5ad."
-        )
-
-
-def _open_hdf5(path: Path) -> h5py.File:
-    if path.is_dir():
-        raise ScreenError(f"'{path.name}' is a folder, not an .h5ad file; name the file inside it.")
-    try:
-        if not h5py.is_hdf5(path):
-            size = path.stat().st_size
-            said = "is empty" if size == 0 else "is not an HDF5 file, whatever its name says"
-            raise ScreenError(f"'{path.name}' {said}; copy or download it again.")
-        return h5py.File(path, "r")
-    except PermissionError as error:
-        raise ScreenError(f"'{path.name}' may not be read; change its permissions.") from error
-    except OSError as error:
-        if "unable to lock file" in str(error):
-            raise ScreenError(
-                f"'{path.name}' is open for writing in another program; close it there first."
-            ) from error
-        raise ScreenError(
-            f"'{path.name}' is damaged or cut short; copy or download it again."
-        ) from error
-
-
-def _open_zarr(path: Path) -> zarr.Group:
-    if not path.is_dir():
-        raise ScreenError(f"'{path.name}' is a file, not a .zarr folder; unpack it first.")
-    try:
-        return zarr.open_group(path, mode="r")
-    except Exception as error:
-        raise ScreenError(
-            f"'{path.name}' is a folder without a zarr group; name the folder that "
-            "AnnData.write_zarr made."
-        ) from error
 
 
 def _recognise_column(root: Any, name: str) -> str:

@@ -22,11 +22,13 @@ from sams_core.data.annotations import (
     writeable,
 )
 from sams_core.data.checks import cautions, plural, refuse_duplicates, refuse_empty, require_name
-from sams_core.data.counts import exact_counts, row_sums, shrink
+from sams_core.data.counts import shrink
 from sams_core.data.dosages import build_dosages
 from sams_core.data.labels import JOINER, read_labels
 from sams_core.data.options import ReaderOptions
 from sams_core.data.parts import Parts, parts_of_anndata
+from sams_core.data.stored import StoredCounts
+from sams_core.data.totals import extremes, row_blocks, row_sums, without_empty_rows
 from sams_core.errors import ScreenError
 
 
@@ -37,7 +39,8 @@ class Screen:
     Attributes
     ----------
     counts
-        Raw counts, CSR of shape (n, G), in the smallest exact unsigned type.
+        Raw counts of shape (n, G) in the smallest exact unsigned type: CSR, or for a screen that
+        stays on disk an object that gives rows as CSR.
     dosages
         Dosage matrix D, float32 CSR of shape (n, T); rows of control cells are empty.
     gene_names, perturbation_names, cell_names
@@ -60,7 +63,7 @@ class Screen:
         Known latent states of a simulated screen's cells, (n, K).
     """
 
-    counts: sparse.csr_matrix
+    counts: Any  # Counts, which callers that made theirs in memory know to be CSR
     dosages: sparse.csr_matrix
     gene_names: pd.Index
     perturbation_names: pd.Index
@@ -137,17 +140,11 @@ collapse_guides
         gene_names, notes = read_gene_names(var, options.gene_symbols)
         cell_names = pd.Index(obs.index.astype(str), dtype=object).rename(None)
         _refuse_repeated_names(cell_names, gene_names, options)
-        counts = exact_counts(
-            parts.matrix,
-            field=parts.field,
-            cell_names=cell_names,
-            gene_names=gene_names,
-            other_layers=parts.other_layers,
-        )
+        counts = parts.counts(cell_names, gene_names)
         keep = np.diff(counts.indptr) > 0
         if not keep.all():
             notes.append(_tell_dropped(keep))
-            counts, obs, cell_names = counts[keep], obs.loc[keep], cell_names[keep]
+            counts, obs, cell_names = without_empty_rows(counts), obs.loc[keep], cell_names[keep]
         labels = read_labels(obs[options.perturbation_key], options)
         doses = None if options.dose_key is None else obs[options.dose_key]
         dosages, conditions = build_dosages(labels, doses)
@@ -169,7 +166,8 @@ collapse_guides
             var=_gene_annotations(var, gene_names, options),
             reader=options,
             notes=notes + labels.notes + split_notes,
-            warnings=labels.warnings + cautions(counts, row_sums(counts), dosages, labels.names),
+            warnings=labels.warnings
+            + cautions(extremes(counts), row_sums(counts), dosages, labels.names),
             simulated=parts.simulated,
             truth=parts.truth,
             source=source,
@@ -191,6 +189,11 @@ collapse_guides
         """Number of perturbations, each counted once however it is combined."""
         return int(self.dosages.shape[1])
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether counts are read from the file as they are needed."""
+        return isinstance(self.counts, StoredCounts)
+
     @cached_property
     def library_size(self) -> np.ndarray:
         """Total count of every cell, float64 of shape (n,), at least 1."""
@@ -206,11 +209,13 @@ collapse_guides
         digest = hashlib.sha256()
         for matrix in (self.counts, self.dosages):
             digest.update(repr(matrix.shape).encode())
-            for array, dtype in ((matrix.indptr, "<i8"), (matrix.indices, "<i4")):
-                digest.update(np.ascontiguousarray(array, dtype=dtype).data)
+            digest.update(np.ascontiguousarray(matrix.indptr, dtype="<i8").data)
+            for rows in row_blocks(matrix):
+                digest.update(np.ascontiguousarray(rows.indices, dtype="<i4").data)
             kind = matrix.dtype.newbyteorder("<")
             digest.update(kind.str.encode())
-            digest.update(np.ascontiguousarray(matrix.data, dtype=kind).data)
+            for rows in row_blocks(matrix):
+                digest.update(np.ascontiguousarray(rows.data, dtype=kind).data)
         for names in (self.cell_names, self.gene_names, self.perturbation_names):
             digest.update("\0".join(names).encode() + b"\n")
         return digest.hexdigest()
@@ -250,12 +255,17 @@ collapse_guides
         )
 
     def to_anndata(self) -> AnnData:
-        """AnnData that reads back as the same screen.
+        """AnnData that reads back as the same screen, which must be in memory.
 
         ``obs`` has ``perturbation``, and ``dose``, ``batch`` and ``split`` where there are any,
         then the other annotations; a clash of names is resolved by ``_annotation`` at the end of
         the other annotation's.
         """
+        if isinstance(self.counts, StoredCounts):
+            raise ScreenError(
+                f"The counts of {self.counts.source.path.name} are on disk, and an AnnData holds "
+                "all of them; read the screen without on_disk, or take a subset of its cells."
+            )
         columns: dict[str, Any] = {
             "perturbation": self._per_cell(lambda name, dose: name, self.control)
         }

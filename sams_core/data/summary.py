@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sams_core.data.checks import plural
-from sams_core.data.counts import genes_seen
 from sams_core.data.screen import Screen
+from sams_core.data.totals import cells_detecting
 
 LIBRARY_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -122,7 +122,7 @@ def summarise(screen: Screen) -> ScreenSummary:
         simulated=screen.simulated,
         n_cells=screen.n_cells,
         n_genes=screen.n_genes,
-        n_unseen_genes=int((~genes_seen(screen.counts)).sum()),
+        n_unseen_genes=int((cells_detecting(screen.counts) == 0).sum()),
         n_perturbations=screen.n_perturbations,
         control=screen.control,
         n_controls=int(screen.is_control.sum()),

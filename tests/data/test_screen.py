@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sams_core.data import Screen, SimulationConfig, simulate_screen
-from sams_core.data.counts import row_sums
+from sams_core.data.totals import row_sums
 from sams_core.errors import ScreenError
 from tests.data.builders import labelled, tiny
 
