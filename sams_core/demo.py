@@ -25,7 +25,7 @@ from sams_core.api import FAMILIES
 from sams_core.data import Screen, SimulationConfig, read_screen, simulate_screen
 from sams_core.data.splits import SplitConfig
 from sams_core.errors import SamsError
-from sams_core.perturbation_model import SOURCE
+from sams_core.source import SOURCE
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "assets" / "checkpoints"

@@ -25,11 +25,11 @@ from sams_core.models.order import arrange
 from sams_core.provenance import describe
 from sams_core.record import CheckpointConfig, Combinations
 from sams_core.settings import validated
-from sams_core.storage import new_folder, remove_folder, write_json
+from sams_core.source import require_same_order, write_source
+from sams_core.storage import new_folder, remove_folder
 from sams_core.training import Hardware, TrainingConfig, data_statistics, fit
 
 STATE = Path("training") / "state.safetensors"
-SOURCE = "source.json"
 
 
 class PerturbationModel:
@@ -230,6 +230,7 @@ class PerturbationModel:
             raise CheckpointError("Only a model loaded from its folder can resume training.")
         if not self.unfinished:
             return self
+        require_same_order(self.folder, screen)
         if not (self.folder / STATE).exists():  # stopped before its first validation: from step 0
             self._restart(screen)
         if rank_zero_only.rank == 0 and (self.folder / records.EXPLORER).exists():
@@ -291,8 +292,8 @@ class PerturbationModel:
             checkpoint.write_split(temporary, self.record, self.split)
             if len(self.history):
                 self.history.to_csv(temporary / records.HISTORY, index=False)
-            if self.screen is not None and self.screen.source is not None:
-                write_json(temporary / SOURCE, {"screen": str(self.screen.source.resolve())})
+            if self.screen is not None:
+                write_source(temporary, self.screen)
             if training:
                 (temporary / STATE.parent).mkdir()
 

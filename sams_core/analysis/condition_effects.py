@@ -19,6 +19,7 @@ from sams_core.analysis.differential import (
 from sams_core.analysis.effects import ModelEffects, model_ate
 from sams_core.analysis.metrics import EffectAgreement, effect_agreement
 from sams_core.data.screen import Screen
+from sams_core.data.totals import cells_detecting
 from sams_core.perturbation_model import PerturbationModel
 
 MIN_TEST_CELLS = 2
@@ -77,7 +78,7 @@ def effects_table(
         progress=lambda share: report(0.1 + 0.9 * share),
     )
     control = statistics["all"].groups.get_loc(screen.control)
-    detected = np.bincount(screen.counts.indices, minlength=screen.n_genes) / screen.n_cells
+    detected = cells_detecting(screen.counts) / screen.n_cells
     table = ad.AnnData(
         effects.mean.astype(np.float32),
         obs=_describe_conditions(screen, conditions, dosages, data, effects),

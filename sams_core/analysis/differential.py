@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse, stats
 
+from sams_core.data.totals import Counts
+
 COUNTS_PER_CELL = 1e4
 """Library size to which every cell is scaled before the logarithm."""
 
@@ -103,7 +105,7 @@ def log_normalise(counts: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def group_statistics(
-    counts: sparse.csr_matrix,
+    counts: Counts,
     groups: pd.Categorical,
     *,
     cells: npt.NDArray[np.bool_] | None = None,
@@ -117,7 +119,7 @@ def group_statistics(
     Parameters
     ----------
     counts
-        (n, G) non-negative counts.
+        (n, G) counts, in memory or in a file.
     groups
         (n,) group of each cell; every category becomes a row. Cells without one are left out.
     cells

@@ -125,7 +125,8 @@ def measure(screen: Screen, split: npt.NDArray[np.object_], *, seed: int = 0) ->
     """
     conditions, dosages = condition_dosages(screen)
     train, test = split == "train", split == "test"
-    space = fit_cell_space(screen.counts[np.flatnonzero(train)], seed=seed)
+    sample = draw_cells(np.flatnonzero(train), MAX_CELLS, np.random.default_rng(seed))
+    space = fit_cell_space(screen.counts[sample], seed=seed)
     rng = np.random.default_rng(seed)
 
     def place(cells: npt.NDArray[np.intp]) -> FloatArray:

@@ -13,11 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from sams_core.data.totals import Counts
+
 _CHUNK_CELLS = 16_384
 
 
 def raw_mean_effects(
-    counts: sparse.csr_matrix,
+    counts: Counts,
     groups: pd.Categorical,
     control: str,
     conditions: pd.Index,
@@ -29,7 +31,7 @@ def raw_mean_effects(
     Parameters
     ----------
     counts
-        (n, G) non-negative counts.
+        (n, G) counts, in memory or in a file.
     groups
         (n,) condition of each cell.
     control

@@ -24,8 +24,9 @@ from sams_core.data.options import ReaderOptions
 from sams_core.data.reading import read_screen
 from sams_core.data.screen import Screen
 from sams_core.errors import CheckpointError
-from sams_core.perturbation_model import SOURCE, PerturbationModel
-from sams_core.storage import new_folder, read_json, write_json
+from sams_core.perturbation_model import PerturbationModel
+from sams_core.source import read_source
+from sams_core.storage import new_folder, write_json
 
 STEPS = ("Reading the screen", "Effects", "Masks", "Cells", "Likelihood", "Writing")
 """Names of the steps, in their order."""
@@ -161,12 +162,12 @@ def find_screen(
     if isinstance(screen, Screen):
         return screen
     path = Path(screen) if screen is not None else _noted_path(folder)
-    return read_screen(path, options=ReaderOptions.model_validate(model.record.data.reader))
+    options = ReaderOptions.model_validate(model.record.data.reader)
+    return read_screen(path, options=options, on_disk=bool(read_source(folder).get("on_disk")))
 
 
 def _noted_path(folder: Path) -> Path:
-    note = folder / SOURCE
-    path = read_json(note).get("screen") if note.is_file() else None
+    path = read_source(folder).get("screen")
     if not isinstance(path, str):
         raise CheckpointError(
             f"{folder} does not say where its screen is: name the file it was trained on with "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from sams_core.cli.flags import Table
 from sams_core.data import ReaderOptions, Screen, read_screen
@@ -27,9 +29,20 @@ READER = Table(
 )
 
 
-def read(path: Path, reader: dict[str, Any]) -> Screen:
+OnDisk = Annotated[
+    bool,
+    typer.Option(
+        "--on-disk",
+        help="Leave the counts in the file and read them as they are needed: for screens larger "
+        "than the memory. Minibatches are then of shuffled blocks of neighbouring cells; later "
+        "commands do the same.",
+    ),
+]
+
+
+def read(path: Path, reader: dict[str, Any], *, on_disk: bool = False) -> Screen:
     """Read a screen with the reader's flags."""
-    return read_screen(path, **plain(reader))
+    return read_screen(path, **plain(reader), on_disk=on_disk)
 
 
 def plain(reader: dict[str, Any]) -> dict[str, Any]:

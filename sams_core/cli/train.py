@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel
 
 from sams_core.cli.flags import Table, flag_of, flags, read_toml
-from sams_core.cli.screens import READER, plain, read
+from sams_core.cli.screens import READER, OnDisk, plain, read
 from sams_core.cli.terminal import (
     INTERRUPTED,
     fail,
@@ -23,6 +23,7 @@ from sams_core.data.splits import SplitConfig
 from sams_core.errors import ConfigError
 from sams_core.models.config import SAMSVAEConfig
 from sams_core.settings import validated
+from sams_core.source import read_source
 from sams_core.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def train(
             "reached; starts from the beginning where RUN does not exist.",
         ),
     ] = False,
+    on_disk: OnDisk = False,
     title: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What the explorer calls the result.")
     ] = None,
@@ -108,7 +110,7 @@ def train(
         model, training = {**file["model"], **model}, {**file["training"], **training}
         split = {**file["split"], **split}
     training, split = _checked(TrainingConfig, training), _checked(SplitConfig, split, SPLIT.prefix)
-    asked = {"family": family, "combinations": combinations, "split": split}
+    asked = {"family": family, "combinations": combinations, "split": split, "on_disk": on_disk}
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from sams_core.training import Hardware
@@ -118,7 +120,8 @@ def train(
         if resume and out.exists() and not _is_empty(out):
             trained = _resume(screen, out, {**plain(reader), **training}, model, asked, hardware)
         else:
-            trained = _begin(read(screen, reader), out, title, asked, model, training, hardware)
+            cells = read(screen, reader, on_disk=on_disk)
+            trained = _begin(cells, out, title, asked, model, training, hardware)
     except MisconfigurationException as error:
         raise ConfigError(f"Training cannot use this hardware: {error}") from error
     except KeyboardInterrupt:
@@ -205,7 +208,8 @@ def _resume(
         say(f"{out} is trained to its end; there is nothing to resume.")
         return model
     say(f"Going on with {out}.\n")
-    model.attach(read_screen(path, options=reader))
+    on_disk = asked["on_disk"] or bool(read_source(out).get("on_disk"))
+    model.attach(read_screen(path, options=reader, on_disk=on_disk))
     return model.resume(hardware=hardware, progress=progress_console())
 
 

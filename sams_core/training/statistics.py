@@ -11,7 +11,7 @@ from sams_core.errors import TrainingError
 from sams_core.models import DataStatistics
 from sams_core.models.base import N_QUANTILES
 
-CHUNK_CELLS = 65_536
+CHUNK_CELLS = 4096
 """Cells held in float64 at a time."""
 
 
@@ -56,12 +56,10 @@ def _moments(screen: Screen, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     mean, square, totals = np.zeros((3, screen.n_genes))
     for start in range(0, len(cells), CHUNK_CELLS):
         counts = screen.counts[cells[start : start + CHUNK_CELLS]]
-        totals += np.asarray(counts.sum(0, dtype=np.float64)).ravel()
-        logged = counts.astype(np.float64)
-        logged.data = np.log1p(logged.data)
-        for sums, values in ((mean, logged), (square, logged.multiply(logged))):
-            sums += np.asarray((values * (1 / len(cells))).sum(0)).ravel()
-    return mean, square, totals
+        logged = np.log1p(counts.data, dtype=np.float64)
+        for sums, values in ((mean, logged), (square, logged**2), (totals, counts.data)):
+            sums += np.bincount(counts.indices, values, minlength=screen.n_genes)
+    return mean / len(cells), square / len(cells), totals
 
 
 def _tensor(values: np.ndarray) -> Tensor:
