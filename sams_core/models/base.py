@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sams_core.models import distributions as dist
-from sams_core.models.batch import Minibatch
+from sams_core.models.batch import Carried, Minibatch
 from sams_core.models.config import VAEConfig
+from sams_core.models.likelihood import decoded_log_likelihood
 from sams_core.models.networks import GaussianHead, ResidualMLP
 
 N_QUANTILES = 101
@@ -124,9 +125,6 @@ class PerturbationVAE(nn.Module, ABC):
     has_shift: ClassVar[bool] = True
     """Whether a perturbation is a shift of the latent state."""
 
-    draw_rank: Tensor | None = None
-    """While training, which row of a draw each perturbation takes, (T,); else its own."""
-
     config: VAEConfig
     log_mean: Tensor
     log_scale: Tensor
@@ -184,7 +182,10 @@ class PerturbationVAE(nn.Module, ABC):
 
     @abstractmethod
     def sample_shift_parameters(
-        self, n_particles: int, generator: torch.Generator | None = None
+        self,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+        perturbations: Tensor | None = None,
     ) -> ShiftSample:
         """Draw what every perturbation does from the guide.
 
@@ -192,10 +193,16 @@ class PerturbationVAE(nn.Module, ABC):
         ----------
         n_particles
             Monte Carlo particles P.
+        generator
+            Of the draws.
+        perturbations : (K,) long tensor, optional
+            Only these, in this order, so that T is K in what is returned.
         """
 
     @abstractmethod
-    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+    def plated_terms(
+        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """``log p - log q`` of the mask and of the embedding: two (P, T) or (1, T) tensors.
 
         Parameters
@@ -204,6 +211,8 @@ class PerturbationVAE(nn.Module, ABC):
             Draws of both.
         exact
             Whether in expectation, as negative KL divergences, instead of at the draws.
+        perturbations : (K,) long tensor, optional
+            Those that were drawn, if not all.
         """
 
     def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor | None:
@@ -220,13 +229,17 @@ class PerturbationVAE(nn.Module, ABC):
         """Largest number of values per perturbation that a draw of its shift needs."""
         return self.n_latent
 
-    def in_draw_order(self, draws: Tensor) -> Tensor:
-        """Draws (P, T, L) with each perturbation's row where it stands."""
-        return draws if self.draw_rank is None else draws[:, self.draw_rank]
-
     def shift(self, dosages: Tensor, sample: ShiftSample) -> Tensor:
         """Latent shift of each cell, ``D (E * M)``: (n, T) dosages to (P, n, L)."""
         return dosages @ sample.effect
+
+    def cell_shift(self, batch: Minibatch, sample: ShiftSample) -> Tensor:
+        """Latent shift of each cell of a minibatch, gathered where it says what each carries."""
+        return (
+            self.shift(batch.dosages, sample)
+            if batch.carried is None
+            else gathered_shift(batch.carried, sample.effect)
+        )
 
     def state(self, z_basal: Tensor, shift: Tensor, dosages: Tensor) -> Tensor:
         """What the decoder reads: (..., n, L), (..., n, L) and (n, T) to (..., n, L)."""
@@ -246,12 +259,13 @@ class PerturbationVAE(nn.Module, ABC):
         -------
         two (P, n, L) tensors; (1, n, L) when z_basal does not depend on the shift.
         """
-        standardised = (torch.log1p(batch.counts) - self.log_mean) / self.log_scale
-        encoder, G = self.basal_encoder, self.n_genes
-        pre = F.linear(standardised, encoder.first_weight(0, G), encoder.first.bias)[None]
+        standardised = torch.log1p(batch.counts).sub_(self.log_mean).div_(self.log_scale)
+        encoder = self.basal_encoder
+        of_counts, of_offset = encoder.first.weight.split([self.n_genes, self.n_offset], 1)
+        pre = F.linear(standardised, of_counts, encoder.first.bias)[None]
         offset = self.encoder_offset(batch, shift)
         if offset is not None:
-            pre = pre + F.linear(offset, encoder.first_weight(G, G + self.n_offset))
+            pre = pre + F.linear(offset, of_offset)
         if self.n_batches > 1:
             pre = pre + self.encoder_batch(batch.batch_index)
         return self.basal_head(encoder.after_first(pre))
@@ -262,11 +276,15 @@ class PerturbationVAE(nn.Module, ABC):
         With a batch covariate, ``batch_index`` (n,) picks the batch of each cell; left out, the
         average batch is used.
         """
+        return self.decoder_head(self.decode(state, batch_index)).log_softmax(-1)
+
+    def decode(self, state: Tensor, batch_index: Tensor | None = None) -> Tensor:
+        """The decoder's last hidden layer, from which its head makes logits: to (..., H)."""
         pre = self.decoder.first(state)
         if self.n_batches > 1:
             offsets = self.decoder_batch.weight
             pre = pre + (offsets.mean(0) if batch_index is None else offsets[batch_index])
-        return self.decoder_head(self.decoder.after_first(pre)).log_softmax(-1)
+        return self.decoder.after_first(pre)
 
     def log_expected_counts(
         self, state: Tensor, library_size: Tensor, batch_index: Tensor | None = None
@@ -287,8 +305,15 @@ class PerturbationVAE(nn.Module, ABC):
 
     def log_likelihood(self, state: Tensor, batch: Minibatch) -> Tensor:
         """``log p(x | z)`` of each cell: (P, n, L) to (P, n)."""
-        log_mu = self.log_expected_counts(state, batch.library_size, batch.batch_index)
-        return dist.gamma_poisson_log_prob(batch.counts, log_mu, self.log_concentration)
+        return decoded_log_likelihood(
+            self.decode(state, batch.batch_index),
+            self.decoder_head.weight,
+            self.decoder_head.bias,
+            self.log_concentration,
+            batch.counts,
+            batch.library_size,
+            self.config.mean_floor,
+        )
 
     def elbo_terms(
         self,
@@ -311,20 +336,20 @@ class PerturbationVAE(nn.Module, ABC):
             (the paper's way): the same expectation with less noise, and for the mask free of the
             straight-through estimator's bias.
         """
-        sample = self.sample_shift_parameters(n_particles, generator)
-        shift = self.shift(batch.dosages, sample)
+        sample = self.sample_shift_parameters(n_particles, generator, batch.perturbations)
+        shift = self.cell_shift(batch, sample)
         loc, scale = self.encode(batch, shift)
-        z_basal = loc + scale * noise(shift.shape, loc, generator)
-        state = self.state(z_basal, shift, batch.dosages)
-        log_likelihood = self.log_likelihood(state, batch)
+        z_basal = torch.addcmul(loc, scale, cell_noise(batch, shift, generator))
+        dosages = batch.dosages if self.has_shift else batch.every_dosage(self.n_perturbations)
+        log_likelihood = self.log_likelihood(self.state(z_basal, shift, dosages), batch)
         if exact:
-            z_term = -dist.normal_kl(loc, scale).sum(-1)
+            z_term = -dist.normal_kl(loc, scale)
         else:
             z_term = self.z_basal_term(z_basal, loc, scale)
         return ElboTerms(
             log_likelihood,
             z_term,
-            *self.plated_terms(sample, exact=exact),
+            *self.plated_terms(sample, exact=exact, perturbations=batch.perturbations),
             sample,
             scale.detach().square().mean((0, 1)),
         )
@@ -334,14 +359,16 @@ class PerturbationVAE(nn.Module, ABC):
         ratio = dist.normal_log_prob(z_basal, 0.0, 1.0) - dist.normal_log_prob(z_basal, loc, scale)
         return ratio.sum(-1)
 
-    def plate_weights(self, dosages: Tensor) -> Tensor:
+    def plate_weights(self, dosages: Tensor, perturbations: Tensor | None = None) -> Tensor:
         """Weight of each perturbation's E and M terms for each cell: (n, T).
 
         ``1 / cells_per_perturbation`` where the cell carries the perturbation, else 0, so that the
         mean minibatch ELBO is an unbiased estimate of the full one. A perturbation without
-        training cells weighs nothing.
+        training cells weighs nothing. ``perturbations`` are those of the columns, if not all.
         """
         cells = self.cells_per_perturbation
+        if perturbations is not None:
+            cells = cells[perturbations]
         weight = torch.where(cells > 0, 1 / cells.clamp_min(1), torch.zeros_like(cells))
         return (dosages != 0).to(weight.dtype) * weight
 
@@ -350,6 +377,34 @@ class PerturbationVAE(nn.Module, ABC):
         if self.mask_logits is None:
             return self.log_concentration.new_ones(self.n_perturbations, self.n_latent)
         return torch.sigmoid(self.mask_logits)
+
+
+def rows_of(table: Tensor, perturbations: Tensor | None) -> Tensor:
+    """Rows of a table with perturbations on its first axis; all of them by default."""
+    return table if perturbations is None else table.index_select(0, perturbations)
+
+
+def gathered_shift(carried: Carried, effect: Tensor) -> Tensor:
+    """Sum of the effects of what each cell carries, by dose: (P, K, L) to (P, n, L)."""
+    P, K, L = effect.shape
+    rows = effect.transpose(0, 1).reshape(K, P * L)
+    parts = [
+        rows.index_select(0, column) * dose[:, None]
+        for column, dose in zip(carried.column.T, carried.dose.T, strict=True)
+    ]
+    return torch.stack(parts).sum(0).unflatten(1, (P, L)).transpose(0, 1)
+
+
+def cell_noise(batch: Minibatch, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard Gaussian draws for a minibatch's cells, (P, n, L) as ``like``.
+
+    Processes that share a minibatch draw for all of its cells and take their own.
+    """
+    if batch.share is None:
+        return noise(like.shape, like, generator)
+    rank, world_size = batch.share
+    P, _, L = like.shape
+    return noise(torch.Size((P, batch.n_global or 0, L)), like, generator)[:, rank::world_size]
 
 
 def noise(shape: torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:

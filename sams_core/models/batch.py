@@ -64,6 +64,13 @@ class Minibatch:
     def __len__(self) -> int:
         return self.counts.shape[0]
 
+    def every_dosage(self, n_perturbations: int) -> Tensor:
+        """Dose of each of the model's perturbations: (n, T)."""
+        if self.perturbations is None:
+            return self.dosages
+        every = self.dosages.new_zeros(len(self), n_perturbations)
+        return every.index_copy_(1, self.perturbations, self.dosages)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Minibatch:
         """Move to a device, and optionally to another floating dtype."""
         carried = self.carried

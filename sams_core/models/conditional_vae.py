@@ -37,16 +37,22 @@ class ConditionalVAEModule(PerturbationVAE):
         self.mask_logits = None
 
     def sample_shift_parameters(
-        self, n_particles: int, generator: torch.Generator | None = None
+        self,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+        perturbations: Tensor | None = None,
     ) -> ShiftSample:
         """Shifts of 0."""
-        shape = (n_particles, self.n_perturbations, self.n_latent)
+        n = self.n_perturbations if perturbations is None else len(perturbations)
+        shape = (n_particles, n, self.n_latent)
         zeros = self.log_concentration.new_zeros(()).expand(shape)
         return ShiftSample(zeros, zeros, zeros[:1], zeros[:1])
 
-    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+    def plated_terms(
+        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Zeros."""
-        nothing = self.log_concentration.new_zeros(1, self.n_perturbations)
+        nothing = sample.mask.new_zeros(1, sample.mask.shape[1])
         return nothing, nothing
 
     def state(self, z_basal: Tensor, shift: Tensor, dosages: Tensor) -> Tensor:
@@ -57,7 +63,7 @@ class ConditionalVAEModule(PerturbationVAE):
 
     def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor:
         """The dosages."""
-        return batch.dosages
+        return batch.every_dosage(self.n_perturbations)
 
     def mask_probabilities(self) -> Tensor:
         """Zeros: no perturbation shifts any latent dimension."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import distributions as dist
-from sams_core.models.base import PerturbationVAE, ShiftSample, noise
+from sams_core.models.base import PerturbationVAE, ShiftSample, noise, rows_of
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import CPAVAEConfig, SAMSVAEConfig
 from sams_core.models.rotation import LatentAxis
@@ -45,26 +45,31 @@ class AdditiveVAE(PerturbationVAE):
             torch.full(shape, math.log(INITIAL_EMBEDDING_SCALE))
         )
 
-    def embedding_posterior(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def embedding_posterior(
+        self, mask: Tensor, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean and scale of the guide of E.
 
         Parameters
         ----------
         mask : (P, T, L) tensor
+        perturbations : (K,) long tensor, optional
+            Those that ``mask`` is of, if not all.
 
         Returns
         -------
         two (P, T, L) tensors; (1, T, L) when E does not depend on M.
         """
-        scale = self.embedding_log_scale.exp() + EMBEDDING_SCALE_FLOOR
-        return self.embedding_loc[None], scale[None]
+        log_scale = rows_of(self.embedding_log_scale, perturbations)
+        scale = log_scale.exp() + EMBEDDING_SCALE_FLOOR
+        return rows_of(self.embedding_loc, perturbations)[None], scale[None]
 
     def embedding_term(self, sample: ShiftSample, *, exact: bool) -> Tensor:
         """``log p(E) - log q(E)``, summed over latents: (P, T) or (1, T)."""
         loc, scale = sample.embedding_loc, sample.embedding_scale
         beta = self.config.embedding_prior_scale
         if exact:
-            return -dist.normal_kl(loc, scale, beta).sum(-1)
+            return -dist.normal_kl(loc, scale, beta)
         ratio = dist.normal_log_prob(sample.embedding, 0.0, beta) - dist.normal_log_prob(
             sample.embedding, loc, scale
         )
@@ -107,16 +112,22 @@ class CPAVAEModule(AdditiveVAE):
         self.make_mean_field_embedding()
 
     def sample_shift_parameters(
-        self, n_particles: int, generator: torch.Generator | None = None
+        self,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+        perturbations: Tensor | None = None,
     ) -> ShiftSample:
         """Draw the embedding of every perturbation from the guide."""
-        shape = torch.Size((n_particles, self.n_perturbations, self.n_latent))
-        mask = self.embedding_loc.new_ones(()).expand(shape)
-        loc, scale = self.embedding_posterior(mask)
-        drawn = self.in_draw_order(noise(shape, loc, generator))
-        return ShiftSample(mask, loc + scale * drawn, loc, scale)
+        loc, scale = self.embedding_posterior(self.embedding_loc, perturbations)
+        shape = torch.Size((n_particles, *loc.shape[1:]))
+        mask = loc.new_ones(()).expand(shape)
+        return ShiftSample(
+            mask, torch.addcmul(loc, scale, noise(shape, loc, generator)), loc, scale
+        )
 
-    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+    def plated_terms(
+        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The embedding's term; the mask's is 0."""
         embedding = self.embedding_term(sample, exact=exact)
         return torch.zeros_like(embedding), embedding

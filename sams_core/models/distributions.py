@@ -6,9 +6,11 @@ Each is held in the tests against ``torch.distributions`` in float64.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -52,9 +54,32 @@ def normal_log_prob(x: Tensor, loc: Tensor | float, scale: Tensor | float) -> Te
 
 
 def normal_kl(loc: Tensor, scale: Tensor, prior_scale: float = 1.0) -> Tensor:
-    """KL divergence of ``N(loc, scale^2)`` from ``N(0, prior_scale^2)``, elementwise, in nats."""
-    ratio = (scale / prior_scale).square()
-    return 0.5 * (ratio + (loc / prior_scale).square() - 1 - ratio.log())
+    """KL divergence of ``N(loc, scale^2)`` from ``N(0, prior_scale^2)``, in nats.
+
+    Summed over the last axis, of independent Gaussians: (..., L) to (...).
+    """
+    loc, scale = torch.broadcast_tensors(loc, scale)
+    divergence: Tensor = _NormalKL.apply(loc, scale, prior_scale)  # type: ignore[no-untyped-call]
+    return divergence
+
+
+class _NormalKL(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loc: Tensor, scale: Tensor, prior_scale: float) -> Tensor:
+        ctx.save_for_backward(loc, scale)
+        ctx.prior_scale = prior_scale
+        squares = torch.addcmul(loc * loc, scale, scale).mul_(prior_scale**-2)
+        constant = loc.shape[-1] * (math.log(prior_scale) - 0.5)
+        return squares.mul_(0.5).sub_(scale.log()).sum(-1).add_(constant)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        loc, scale = ctx.saved_tensors
+        rows = gradient[..., None]
+        precision = ctx.prior_scale**-2
+        to_scale = torch.sub(scale * precision, scale.reciprocal()).mul_(rows)
+        return loc * (rows * precision), to_scale, None
 
 
 def bernoulli_log_prob(x: Tensor, probability: Tensor | float) -> Tensor:

@@ -21,18 +21,10 @@ def sample_mask(
     temperature: float,
     n_particles: int,
     generator: torch.Generator | None,
-    rank: Tensor | None = None,
 ) -> Tensor:
-    """Draws of a mask, 0 or 1, that carry the relaxed mask's gradient: (T, L) to (P, T, L).
-
-    With ``rank`` (T,), perturbation t takes row ``rank[t]`` of the random numbers.
-    """
+    """Draws of a mask, 0 or 1, that carry the relaxed mask's gradient: (T, L) to (P, T, L)."""
     shape = torch.Size((n_particles, *logits.shape))
-    if rank is None:
-        soft = dist.relaxed_bernoulli_sample(logits, temperature, shape, generator)
-    else:
-        ranked = logits[rank.argsort()]
-        soft = dist.relaxed_bernoulli_sample(ranked, temperature, shape, generator)[:, rank]
+    soft = dist.relaxed_bernoulli_sample(logits, temperature, shape, generator)
     return dist.straight_through_round(soft)
 
 

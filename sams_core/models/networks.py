@@ -40,10 +40,13 @@ class ResidualMLP(nn.Module):
         return self.first.weight[:, start:stop]
 
     def after_first(self, pre_activation: Tensor) -> Tensor:
-        """Go on from the first layer's pre-activation, so that callers may sum it in parts."""
-        h = F.leaky_relu(pre_activation, LEAKY_SLOPE)
+        """Go on from the first layer's pre-activation, so that callers may sum it in parts.
+
+        The pre-activation is written over.
+        """
+        h = F.leaky_relu(pre_activation, LEAKY_SLOPE, inplace=True)
         for layer in list(self.layers)[1:]:
-            h = F.leaky_relu(layer(h), LEAKY_SLOPE) + h
+            h = F.leaky_relu(layer(h), LEAKY_SLOPE, inplace=True) + h
         return h
 
 
@@ -57,4 +60,12 @@ class GaussianHead(nn.Module):
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Map ``(..., n_hidden)`` to a mean and a scale of shape ``(..., n_out)``."""
-        return self.mean(h), torch.sqrt(self.log_variance(h).exp() + VARIANCE_FLOOR)
+        mean, log_variance = self.parts(h)
+        return mean, torch.sqrt(log_variance.exp() + VARIANCE_FLOOR)
+
+    def parts(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance before its floor, by one matrix product."""
+        weight = torch.cat([self.mean.weight, self.log_variance.weight])
+        bias = torch.cat([self.mean.bias, self.log_variance.bias])
+        mean, log_variance = F.linear(h, weight, bias).chunk(2, dim=-1)
+        return mean, log_variance

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sams_core.models import masks
-from sams_core.models.base import ShiftSample, noise
+from sams_core.models.base import ShiftSample, noise, rows_of
 from sams_core.models.config import SAMSVAEConfig
 from sams_core.models.cpa_vae import AdditiveVAE
 from sams_core.models.networks import VARIANCE_FLOOR, GaussianHead, ResidualMLP
@@ -78,23 +78,26 @@ class SAMSVAEModule(AdditiveVAE):
             return math.log(config.mask_prior_b / config.mask_prior_a)
         return math.log1p(-config.mask_prior) - math.log(config.mask_prior)
 
-    def embedding_posterior(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def embedding_posterior(
+        self, mask: Tensor, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean and scale of ``q(E | M)``, or of ``q(E)``: see :class:`AdditiveVAE`.
 
         The network of ``q(E | M)`` adds to what the table says of each perturbation, if there is
         one: to its mean, and to its log-variance.
         """
         if not self.config.correlated_embedding:
-            return super().embedding_posterior(mask)
+            return super().embedding_posterior(mask, perturbations)
         encoder, L = self.embedding_encoder, self.n_latent
-        identity = encoder.first_weight(L, L + self.n_perturbations).T  # (T, H)
-        read_mask = F.linear(mask, encoder.first_weight(0, L), encoder.first.bias)
-        hidden = encoder.after_first(read_mask + identity)
+        of_mask, of_identity = encoder.first.weight.split([L, self.n_perturbations], 1)
+        identity = rows_of(of_identity.T, perturbations)  # (T, H)
+        hidden = encoder.after_first(F.linear(mask, of_mask, encoder.first.bias).add_(identity))
         if not self.config.embedding_table:
             return self.embedding_head(hidden)
-        log_variance = self.embedding_head.log_variance(hidden) + 2 * self.embedding_log_scale
-        loc = self.embedding_head.mean(hidden) + self.embedding_loc
-        return loc, torch.sqrt(log_variance.exp() + VARIANCE_FLOOR)
+        log_scale = rows_of(self.embedding_log_scale, perturbations)
+        loc, log_variance = self.embedding_head.parts(hidden)
+        loc = loc + rows_of(self.embedding_loc, perturbations)
+        return loc, torch.sqrt((log_variance + 2 * log_scale).exp() + VARIANCE_FLOOR)
 
     @property
     def particle_width(self) -> int:
@@ -103,27 +106,27 @@ class SAMSVAEModule(AdditiveVAE):
         return max(self.n_latent, config.embedding_n_hidden if config.correlated_embedding else 1)
 
     def sample_shift_parameters(
-        self, n_particles: int, generator: torch.Generator | None = None
+        self,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+        perturbations: Tensor | None = None,
     ) -> ShiftSample:
         """Draw the mask and the embedding of every perturbation from the guide."""
         assert self.mask_logits is not None
-        mask = masks.sample_mask(
-            self.mask_logits, self.config.mask_temperature, n_particles, generator, self.draw_rank
-        )
-        loc, scale = self.embedding_posterior(mask)
-        drawn = self.in_draw_order(noise(mask.shape, loc, generator))
-        return ShiftSample(mask, loc + scale * drawn, loc, scale)
+        logits = rows_of(self.mask_logits, perturbations)
+        mask = masks.sample_mask(logits, self.config.mask_temperature, n_particles, generator)
+        loc, scale = self.embedding_posterior(mask, perturbations)
+        drawn = noise(mask.shape, loc, generator)
+        return ShiftSample(mask, torch.addcmul(loc, scale, drawn), loc, scale)
 
-    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+    def plated_terms(
+        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """``log p - log q`` of the mask, with the prior of its probability, and of E."""
         assert self.mask_logits is not None
-        config = self.config
+        config, logits = self.config, rows_of(self.mask_logits, perturbations)
         if config.learned_mask_prior:
-            mask = masks.learned_prior_term(
-                self.mask_logits, config.mask_prior_a, config.mask_prior_b
-            )
+            mask = masks.learned_prior_term(logits, config.mask_prior_a, config.mask_prior_b)
         else:
-            mask = masks.fixed_prior_term(
-                sample.mask, self.mask_logits, config.mask_prior, exact=exact
-            )
+            mask = masks.fixed_prior_term(sample.mask, logits, config.mask_prior, exact=exact)
         return mask, self.embedding_term(sample, exact=exact)

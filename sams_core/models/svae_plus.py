@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import masks
-from sams_core.models.base import PerturbationVAE, ShiftSample
+from sams_core.models.base import PerturbationVAE, ShiftSample, rows_of
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import SVAEPlusConfig
 
@@ -34,22 +34,25 @@ class SVAEPlusModule(PerturbationVAE):
         self.prior_shift = nn.Parameter(torch.zeros(shape))
 
     def sample_shift_parameters(
-        self, n_particles: int, generator: torch.Generator | None = None
+        self,
+        n_particles: int,
+        generator: torch.Generator | None = None,
+        perturbations: Tensor | None = None,
     ) -> ShiftSample:
         """Draw the mask of every perturbation from the guide; the shift is one estimate."""
         assert self.mask_logits is not None
-        mask = masks.sample_mask(
-            self.mask_logits, self.config.mask_temperature, n_particles, generator, self.draw_rank
-        )
-        loc = self.prior_shift[None]
+        logits = rows_of(self.mask_logits, perturbations)
+        mask = masks.sample_mask(logits, self.config.mask_temperature, n_particles, generator)
+        loc = rows_of(self.prior_shift, perturbations)[None]
         return ShiftSample(mask, loc.expand(mask.shape), loc, torch.zeros_like(loc))
 
-    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
+    def plated_terms(
+        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The prior of the mask's probabilities; the shift has none."""
         assert self.mask_logits is not None
-        mask = masks.learned_prior_term(
-            self.mask_logits, self.config.mask_prior_a, self.config.mask_prior_b
-        )
+        logits = rows_of(self.mask_logits, perturbations)
+        mask = masks.learned_prior_term(logits, self.config.mask_prior_a, self.config.mask_prior_b)
         return mask, torch.zeros_like(mask)
 
     def encode(self, batch: Minibatch, shift: Tensor) -> tuple[Tensor, Tensor]:

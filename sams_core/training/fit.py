@@ -43,9 +43,12 @@ class Hardware:
 class _Batches(pl.LightningDataModule):
     """Training minibatches from the step that training has reached."""
 
-    def __init__(self, screen: Screen, cells: np.ndarray, config: TrainingConfig) -> None:
+    def __init__(
+        self, screen: Screen, cells: np.ndarray, config: TrainingConfig, draw_rank: np.ndarray
+    ) -> None:
         super().__init__()
         self.screen, self.cells, self.config = screen, cells, config
+        self.draw_rank = draw_rank
 
     def train_dataloader(self) -> Iterable[Minibatch]:
         """Called once training has restored its step."""
@@ -58,6 +61,7 @@ class _Batches(pl.LightningDataModule):
             start_step=self.trainer.global_step,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
+            draw_rank=self.draw_rank,
         )
 
 
@@ -110,9 +114,10 @@ def fit(
     """
     training = np.flatnonzero(split == "train")
     hardware = hardware or Hardware()
+    draw_rank = perturbation_rank(screen.dosages).numpy()
     resume = state_path if state_path is not None and state_path.exists() else None
     keeper = Keeper(
-        _validation_batches(screen, split, config),
+        _validation_batches(screen, split, config, draw_rank),
         save_weights,
         folder,
         state_path,
@@ -138,12 +143,8 @@ def fit(
             use_distributed_sampler=False,
             limit_val_batches=0,
         )
-        module.draw_rank = perturbation_rank(screen.dosages)
-        try:
-            batches = _Batches(screen, training, config)
-            _run(trainer, TrainingModule(module, config), batches, resume)
-        finally:
-            module.draw_rank = None
+        batches = _Batches(screen, training, config, draw_rank)
+        _run(trainer, TrainingModule(module, config), batches, resume)
     return keeper.history()
 
 
@@ -163,7 +164,7 @@ def _run(
 
 
 def _validation_batches(
-    screen: Screen, split: np.ndarray, config: TrainingConfig
+    screen: Screen, split: np.ndarray, config: TrainingConfig, draw_rank: np.ndarray
 ) -> list[Minibatch]:
     cells = np.flatnonzero(split == "val")
     if len(cells) > MAX_VALIDATION_CELLS:
@@ -171,7 +172,7 @@ def _validation_batches(
             cells, MAX_VALIDATION_CELLS, replace=False
         )
         cells = np.sort(chosen)
-    return list(sequential_batches(screen, cells))
+    return list(sequential_batches(screen, cells, draw_rank=draw_rank))
 
 
 def _history_until(folder: Path | None, resume: Path | None) -> pd.DataFrame | None:

@@ -86,7 +86,8 @@ class TrainingModule(pl.LightningModule):
         ]
         groups = [group for group in groups if group[0]]
         optimiser = torch.optim.Adam(
-            [{"params": p, "lr": rate, "weight_decay": weight} for p, rate, weight, _ in groups]
+            [{"params": p, "lr": rate, "weight_decay": weight} for p, rate, weight, _ in groups],
+            fused=True,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, [group[-1] for group in groups])
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -40,11 +40,11 @@ def minibatch_objective(
     terms = module.elbo_terms(
         batch, config.n_particles, exact=config.objective == "exact", generator=generator
     )
-    share = module.plate_weights(batch.dosages).mean(0)  # (T,)
+    share = module.plate_weights(batch.dosages, batch.perturbations).mean(0)  # (T,)
     log_likelihood, z_basal = terms.log_likelihood.mean(), terms.z_basal.mean()
     mask, embedding = terms.mask.mean(0), terms.embedding.mean(0)  # (T,)
     elbo = log_likelihood + z_basal + (mask + embedding) @ share
-    weights = mask_weights(module, config, step, terms)
+    weights = mask_weights(module, config, step, terms, batch.perturbations)
     extra = (mask * (weights - 1)) @ share
     return {
         "loss": -(elbo + extra),

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sams_core.models import ElboTerms, PerturbationVAE
+from sams_core.models.base import rows_of
 from sams_core.models.rotation import NOISE_WIDTH, sparsest_rotation, turn
 from sams_core.models.sams_vae import SAMSVAEModule
 from sams_core.training.config import TrainingConfig
@@ -70,7 +71,11 @@ def settled_step(module: PerturbationVAE, config: TrainingConfig) -> int:
 
 
 def mask_weights(
-    module: PerturbationVAE, config: TrainingConfig, step: int, terms: ElboTerms | None = None
+    module: PerturbationVAE,
+    config: TrainingConfig,
+    step: int,
+    terms: ElboTerms | None = None,
+    perturbations: Tensor | None = None,
 ) -> Tensor:
     """Weight of each perturbation's mask term: (T,).
 
@@ -100,8 +105,10 @@ def mask_weights(
         Steps already taken.
     terms
         The minibatch's terms with their draws; without them ``mask_share`` counts as 0.
+    perturbations : (K,) long tensor, optional
+        Those wanted, of which the terms are, if not all.
     """
-    cells = module.cells_per_perturbation
+    cells = rows_of(module.cells_per_perturbation, perturbations)
     current = phase(module, config, step)
     if current is not Phase.MASKS:
         return torch.full_like(cells, float(current is Phase.PRUNED))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from sams_core.models import Minibatch, PerturbationVAE
+from sams_core.models.base import rows_of
 from sams_core.training.config import TrainingConfig
 from sams_core.training.schedule import mask_weights
 from sams_core.training.state import step_generator
@@ -39,8 +40,9 @@ def validation_terms(
         ``objective`` (as in the last step of training; larger is better), ``elbo`` (weight 1),
         ``log_likelihood``, ``kl_z_basal``, ``kl_mask``, ``kl_embedding``.
     """
-    cells = module.cells_per_perturbation
-    device = cells.device
+    every = batches[0].perturbations
+    device = module.cells_per_perturbation.device
+    cells = rows_of(module.cells_per_perturbation, None if every is None else every.to(device))
     log_likelihood = z_basal = 0.0
     plated = torch.zeros(2, cells.shape[0], device=device)
     n_cells = sum(len(batch) for batch in batches)
@@ -59,7 +61,7 @@ def validation_terms(
     plated = plated * (cells > 0) / n_training
     mask, embedding = float(plated[0].sum()), float(plated[1].sum())
     elbo = (log_likelihood + z_basal) / n_cells + mask + embedding
-    weights = mask_weights(module, config, config.max_steps - 1, terms)
+    weights = mask_weights(module, config, config.max_steps - 1, terms, every)
     extra = float((plated[0] * (weights - 1)).sum())
     return {
         "objective": elbo + extra,

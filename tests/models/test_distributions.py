@@ -66,9 +66,10 @@ def test_normal_terms() -> None:
         dist.normal_log_prob(x, loc, scale), td.Normal(loc, scale).log_prob(x)
     )
     prior = td.Normal(torch.zeros_like(loc), torch.full_like(loc, 1.7))
-    torch.testing.assert_close(
-        dist.normal_kl(loc, scale, 1.7), td.kl_divergence(td.Normal(loc, scale), prior)
-    )
+    expected = td.kl_divergence(td.Normal(loc, scale), prior).sum(-1)
+    torch.testing.assert_close(dist.normal_kl(loc, scale, 1.7), expected)
+    loc.requires_grad_(), scale.requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: dist.normal_kl(a, b, 1.7), (loc, scale))
 
 
 @pytest.mark.parametrize("prior", [0.001, 0.1, 0.9])

@@ -1,0 +1,122 @@
+"""The fused likelihood against the plain one: a log-softmax and a negative binomial, in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sams_core.models import distributions as dist
+from sams_core.models import likelihood
+from sams_core.models.likelihood import decoded_log_likelihood, digamma
+
+DOUBLE = torch.float64
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def inputs(
+    seed: int, P: int, n: int, H: int, G: int, log_theta: float = 0.0, depth: float = 5.0
+) -> Inputs:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, dtype=DOUBLE, generator=generator)
+
+    rates = torch.rand(n, G, dtype=DOUBLE, generator=generator) * depth
+    counts = torch.poisson(rates, generator=generator)
+    differentiable = (draw(P, n, H), draw(G, H), draw(G), draw(G) + log_theta)
+    made = tuple(value.requires_grad_() for value in differentiable)
+    return (*made, counts, counts.sum(1) + 1)  # type: ignore[return-value]
+
+
+def plain(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    log_theta: Tensor,
+    counts: Tensor,
+    library: Tensor,
+    mean_floor: float = 0.0,
+) -> Tensor:
+    mean = (hidden @ weight.T + bias).softmax(-1) * library[:, None] + mean_floor
+    return dist.gamma_poisson_log_prob(counts, mean.log(), log_theta)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    sizes=st.tuples(*[st.integers(1, 5)] * 3, st.integers(2, 9)),
+    log_theta=st.floats(-6, 9),
+    depth=st.sampled_from([0.1, 5.0, 400.0]),
+    mean_floor=st.sampled_from([0.0, 1e-4, 0.3]),
+    block=st.sampled_from([1, 20, 1 << 20]),
+)
+def test_values_and_gradients_are_those_of_the_plain_path(
+    seed: int,
+    sizes: tuple[int, int, int, int],
+    log_theta: float,
+    depth: float,
+    mean_floor: float,
+    block: int,
+) -> None:
+    """Whatever weight each particle and cell has in the loss, and however cells are blocked."""
+    given_ = inputs(seed, *sizes, log_theta, depth)
+    weights = torch.randn(sizes[:2], dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(likelihood, "block_rows", lambda *_: block)
+        ours = decoded_log_likelihood(*given_, mean_floor)
+        gradients = torch.autograd.grad((ours * weights).sum(), given_[:4])
+    theirs = plain(*given_, mean_floor)
+    expected = torch.autograd.grad((theirs * weights).sum(), given_[:4])
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-7)
+    for mine, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("mean_floor", [0.0, 0.1])
+def test_gradients_are_those_of_finite_differences(mean_floor: float) -> None:
+    *differentiable, counts, library = inputs(0, 2, 3, 2, 4)
+    assert torch.autograd.gradcheck(
+        lambda *values: decoded_log_likelihood(*values, counts, library, mean_floor),
+        tuple(differentiable),
+    )
+
+
+def test_only_what_needs_a_gradient_gets_one() -> None:
+    given_ = inputs(1, 2, 3, 2, 4)
+    alone = decoded_log_likelihood(*(value.detach() for value in given_))
+    assert not alone.requires_grad
+    torch.testing.assert_close(alone, decoded_log_likelihood(*given_).detach())
+    hidden, *others = given_
+    one = decoded_log_likelihood(hidden, *(value.detach() for value in others))
+    (gradient,) = torch.autograd.grad(one.sum(), hidden)
+    (expected,) = torch.autograd.grad(plain(*given_).sum(), hidden)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_order_of_genes_and_cells_does_not_matter() -> None:
+    hidden, weight, bias, log_theta, counts, library = inputs(2, 2, 5, 3, 6)
+    genes, cells = torch.randperm(6), torch.randperm(5)
+    ours = decoded_log_likelihood(
+        hidden[:, cells], weight[genes], bias[genes], log_theta[genes],
+        counts[cells][:, genes], library[cells],
+    )  # fmt: skip
+    expected = decoded_log_likelihood(hidden, weight, bias, log_theta, counts, library)
+    torch.testing.assert_close(ours, expected[:, cells])
+
+
+def test_float32_is_close_and_finite_at_extreme_logits() -> None:
+    given_ = [value.detach().float() for value in inputs(3, 2, 6, 4, 50, depth=40.0)]
+    exact = plain(*(value.double() for value in given_))
+    torch.testing.assert_close(decoded_log_likelihood(*given_).double(), exact, rtol=1e-5, atol=0)
+    given_[2] = torch.linspace(-200, 200, 50)
+    exact = plain(*(value.double() for value in given_))
+    extreme = decoded_log_likelihood(*given_)
+    assert bool(torch.isfinite(extreme).all())
+
+
+def test_digamma_in_float32() -> None:
+    x = torch.logspace(-6, 6, 4001)
+    torch.testing.assert_close(digamma(x).double(), torch.digamma(x.double()), rtol=2e-6, atol=2e-6)
