@@ -21,3 +21,7 @@ class CheckpointError(SamsError):
 
 class TrainingError(SamsError):
     """Training cannot start or go on."""
+
+
+class ClusterError(SamsError):
+    """Other processes, here or on a cluster, did not do what they were asked."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from safetensors.torch import save
 
 from sams_core.analysis.baselines import baseline_effects
 from sams_core.analysis.differential import (
@@ -16,12 +17,15 @@ from sams_core.analysis.differential import (
     differential_expression,
     group_statistics,
 )
-from sams_core.analysis.effects import ModelEffects, model_ate
+from sams_core.analysis.effects import ModelEffects
 from sams_core.analysis.metrics import EffectAgreement, effect_agreement
+from sams_core.analysis.tasks import Run, effects_of_block, in_process, joined
 from sams_core.data.screen import Screen
 from sams_core.data.totals import cells_detecting
 from sams_core.perturbation_model import PerturbationModel
 
+CONDITIONS_A_BLOCK = 32
+"""Conditions whose effects are one task; fixed, so that work is cut in one way everywhere."""
 MIN_TEST_CELLS = 2
 """Held-out cells that a condition needs to be scored."""
 
@@ -32,6 +36,7 @@ def effects_table(
     *,
     n_particles: int = 2500,
     seed: int = 0,
+    begun: Iterator[ModelEffects] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> ad.AnnData:
     """Conditions by genes: the model's effects beside the data's.
@@ -46,6 +51,9 @@ def effects_table(
         Simulated cells per condition.
     seed
         Of the simulated cells.
+    begun
+        The model's effects where :func:`begin_effects` has begun on them; particles and seed are
+        then those that it was given.
     progress
         Called with the share done.
 
@@ -57,6 +65,8 @@ def effects_table(
     ``symbol``, ``mean_control`` (log2 units) and ``frac_detected``.
     """
     report = progress or (lambda share: None)
+    if begun is None:
+        begun = begin_effects(in_process, model, screen, n_particles=n_particles, seed=seed)
     conditions, dosages = condition_dosages(screen)
     subsets = {"all": None, "train": model.split == "train", "test": model.split == "test"}
     statistics = {
@@ -68,15 +78,7 @@ def effects_table(
         for name, values in statistics.items()
     }
     report(0.1)
-    sizes = model.library_sizes
-    effects = model_ate(
-        model.module,
-        dosages_of(model.encoded(screen), conditions),
-        library_size=sizes,
-        n_particles=n_particles,
-        seed=seed,
-        progress=lambda share: report(0.1 + 0.9 * share),
-    )
+    effects = joined(_reported(begun, len(conditions), report))
     control = statistics["all"].groups.get_loc(screen.control)
     detected = cells_detecting(screen.counts) / screen.n_cells
     table = ad.AnnData(
@@ -92,11 +94,56 @@ def effects_table(
         ),
         layers={name: value.astype(np.float32) for name, value in _layers(effects, data)},
     )
-    table.uns["n_particles"] = n_particles
-    table.uns["library_size"] = f"training cells' library sizes (median {np.median(sizes):,.0f})"
+    table.uns["n_particles"] = effects.n_particles
+    median = np.median(model.library_sizes)
+    table.uns["library_size"] = f"training cells' library sizes (median {median:,.0f})"
     table.uns["control"] = screen.control
     table.uns["n_control_cells"] = data["all"].n_control
     return table
+
+
+def begin_effects(
+    run: Run, model: PerturbationModel, screen: Screen, *, n_particles: int = 2500, seed: int = 0
+) -> Iterator[ModelEffects]:
+    """Begin on the model's effects of a screen's conditions, in blocks, in their order.
+
+    Simulated cells are the same in every block, so the effects are those of one call of
+    :func:`sams_core.analysis.effects.model_ate` but for rounding.
+
+    Parameters
+    ----------
+    run
+        Where; other processes get the model's record and weights.
+    model
+        A trained model.
+    screen
+        The screen it was trained on.
+    n_particles
+        Simulated cells per condition.
+    seed
+        Of the simulated cells.
+    """
+    conditions, _ = condition_dosages(screen)
+    dosages = dosages_of(model.encoded(screen), conditions)
+    state = {name: value.cpu().contiguous() for name, value in model.module.state_dict().items()}
+    return run(
+        effects_of_block,
+        np.split(dosages, range(CONDITIONS_A_BLOCK, len(dosages), CONDITIONS_A_BLOCK)),
+        record=model.record.model_dump_json(),
+        weights=save(state),
+        n_particles=n_particles,
+        seed=seed,
+    )
+
+
+def _reported(
+    blocks: Iterator[ModelEffects], n_conditions: int, report: Callable[[float], None]
+) -> Iterator[ModelEffects]:
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block.mean)
+        report(0.1 + 0.9 * done / n_conditions)
 
 
 def condition_dosages(screen: Screen) -> tuple[pd.Index, npt.NDArray[np.float32]]:

@@ -41,6 +41,7 @@ def umap(values: npt.ArrayLike, *, seed: int = 0) -> npt.NDArray[np.float32]:
         return _principal_components(matrix)
     import scanpy as sc
 
+    _keep_compiled()
     adata = ad.AnnData(np.empty((len(matrix), 0), np.float32), obsm={"X": matrix})
     neighbours = min(_NEIGHBOURS, len(matrix) - 1)
     transformer = _ExactNeighbours(n_neighbors=neighbours, algorithm="brute")
@@ -49,6 +50,14 @@ def umap(values: npt.ArrayLike, *, seed: int = 0) -> npt.NDArray[np.float32]:
         sc.pp.neighbors(adata, use_rep="X", random_state=seed, transformer=transformer)
         sc.tl.umap(adata, random_state=seed, maxiter=epochs)
     return np.asarray(adata.obsm["X_umap"], dtype=np.float32)
+
+
+def _keep_compiled() -> None:
+    """Let numba keep the two slowest functions to compile on disk, where UMAP keeps others."""
+    from umap.umap_ import compute_membership_strengths, smooth_knn_dist
+
+    for function in (compute_membership_strengths, smooth_knn_dist):
+        function.enable_caching()
 
 
 @contextmanager

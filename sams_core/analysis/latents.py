@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import anndata as ad
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from sams_core.analysis.embedding import umap
 from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
 from sams_core.perturbation_model import PerturbationModel
@@ -22,9 +19,8 @@ def cells_table(
     *,
     max_cells: int = 20_000,
     seed: int = 0,
-    progress: Callable[[float], None] | None = None,
 ) -> ad.AnnData:
-    """Cells with their posterior mean latent states and a UMAP of each.
+    """Cells with their posterior mean latent states.
 
     Parameters
     ----------
@@ -35,31 +31,23 @@ def cells_table(
     max_cells
         Of a larger screen a subsample is kept, in proportion within every condition.
     seed
-        Of the subsample and the UMAPs.
-    progress
-        Called with the share done.
+        Of the subsample.
 
     Returns
     -------
     ``obs``: condition, n_perturbations, split, library_size, batch where there is one, and the
-    screen's other annotations. ``obsm``: ``z_basal`` and ``z`` (n, L), ``X_umap_basal`` and
-    ``X_umap`` (n, 2). ``X`` has no columns. ``uns["n_cells_total"]``: cells of the screen.
+    screen's other annotations. ``obsm``: ``z_basal`` and ``z`` (n, L). ``X`` has no columns.
+    ``uns["n_cells_total"]``: cells of the screen.
     """
-    report = progress or (lambda share: None)
     chosen = stratified_subsample(np.asarray(screen.conditions.codes), max_cells, seed=seed)
     part = screen if len(chosen) == screen.n_cells else screen.subset(chosen)
     basal = model.get_latent_representation(part, kind="basal")
     full = basal + model.encoded(part).dosages @ model.effects().to_numpy(np.float32)
-    report(0.1)
     table = ad.AnnData(
         sparse.csr_matrix(np.empty((part.n_cells, 0), np.float32)),
         obs=_describe_cells(part, model.split[chosen]),
         obsm={"z_basal": basal.astype(np.float32), "z": full.astype(np.float32)},
     )
-    table.obsm["X_umap_basal"] = umap(basal, seed=seed)
-    report(0.55)
-    table.obsm["X_umap"] = umap(full, seed=seed)
-    report(1.0)
     table.uns["n_cells_total"] = screen.n_cells
     return table
 

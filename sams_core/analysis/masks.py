@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 
 from sams_core.analysis.condition_effects import dosages_of
-from sams_core.analysis.embedding import umap
 from sams_core.analysis.metrics import MaskMatch, match_masks
 from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
@@ -37,16 +36,15 @@ def masks_table(
         Table of effects, from which ``n_significant`` is taken: of a perturbation alone, at the
         dose with most, or of the condition that a combination of its own is.
     seed
-        Of the posterior draws and the UMAP.
+        Of the posterior draws.
 
     Returns
     -------
     ``X`` (T, L): inclusion probability. ``layers``: ``embedding_mean``, ``embedding_sd``,
-    ``effect`` and ``effect_sd`` in basal standard deviations. ``obsm["X_umap"]``: a map of the
-    perturbations by their mean effect. ``varm["response"]`` (L, G): what each latent does to the
-    genes (:func:`decoder_responses`). ``uns``: ``has_mask`` and ``has_shift`` of the model's
-    family (without a mask, ``X`` is 1 where every latent is shifted and 0 where none is), and
-    ``truth_mask`` where the truth is known.
+    ``effect`` and ``effect_sd`` in basal standard deviations. ``varm["response"]`` (L, G): what
+    each latent does to the genes (:func:`decoder_responses`). ``uns``: ``has_mask`` and
+    ``has_shift`` of the model's family (without a mask, ``X`` is 1 where every latent is shifted
+    and 0 where none is), and ``truth_mask`` where the truth is known.
     """
     encoded = model.encoded(screen)
     probability = model.mask_probabilities()
@@ -65,7 +63,6 @@ def masks_table(
             "effect_sd": moments.effect_sd.astype(np.float32),
         },
     )
-    table.obsm["X_umap"] = umap(table.layers["effect"], seed=seed)
     table.varm["response"] = decoder_responses(model, seed=seed).to_numpy(np.float32)
     table.uns["simulated"] = screen.simulated
     table.uns["has_mask"], table.uns["has_shift"] = model.has_mask, model.has_shift

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ import numpy as np
 import pandas as pd
 
 from sams_core import __version__, record
-from sams_core.analysis.condition_effects import effects_table, heldout_scores
+from sams_core.analysis.condition_effects import begin_effects, effects_table, heldout_scores
+from sams_core.analysis.embedding import umap
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
 from sams_core.analysis.progress import Progress, reporter
+from sams_core.analysis.tasks import Run, runner
 from sams_core.api import load_model
 from sams_core.data.annotations import UNUSED
 from sams_core.data.options import ReaderOptions
@@ -28,7 +32,7 @@ from sams_core.perturbation_model import PerturbationModel
 from sams_core.source import read_source
 from sams_core.storage import new_folder, write_json
 
-STEPS = ("Reading the screen", "Effects", "Masks", "Cells", "Likelihood", "Writing")
+STEPS = ("Reading the screen", "Cells", "Likelihood", "Effects", "Masks", "Maps", "Writing")
 """Names of the steps, in their order."""
 
 _VERSIONS = ("anndata", "numpy", "scanpy", "scipy", "torch", "umap-learn")
@@ -41,12 +45,19 @@ def prepare(
     n_particles: int = 2500,
     max_cells: int = 20_000,
     seed: int = 0,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Compute the tables that the explorer opens and write them to ``folder/explorer``.
 
     They are written to a temporary folder that then takes the place of the old one, so that the
     app sees the old tables or the new ones.
+
+    The model's effects, in blocks of conditions, and the maps of cells and of perturbations are
+    tasks that other processes can run while this one does the rest; the tables are the same but
+    for rounding. Processes on this machine take seconds to start, and then pay where thousands of
+    cells are mapped or there are hundreds of conditions.
 
     Parameters
     ----------
@@ -60,6 +71,12 @@ def prepare(
         Cells shown in the latent space; of a larger screen a stratified subsample.
     seed
         Of every draw, subsample and map.
+    workers
+        Processes on this machine to run tasks in; None or 1 for this process alone. They are
+        started by spawning, so a script needs the usual ``if __name__ == "__main__":``.
+    scheduler
+        Address of a Dask scheduler to send tasks to, such as ``tcp://host:8786``. Its workers need
+        sams_core, but neither the checkpoint's folder nor the screen.
     progress
         Told of every step.
 
@@ -69,6 +86,10 @@ def prepare(
         If the checkpoint cannot be read, or the screen is not the one it was trained on.
     ScreenError
         If the screen cannot be read.
+    ConfigError
+        If no scheduler answers, or it has no workers.
+    ClusterError
+        If other processes did not do their tasks.
     """
     started = time.perf_counter()
     folder = Path(folder)
@@ -79,31 +100,53 @@ def prepare(
     model.attach(find_screen(model, folder, screen))
     assert model.screen is not None
     at(1.0)
-    effects = effects_table(
-        model, model.screen, n_particles=n_particles, seed=seed, progress=report("Effects")
-    )
-    at = report("Masks")
-    masks = masks_table(model, model.screen, effects, seed=seed)
-    at(1.0)
-    cells = cells_table(
-        model, model.screen, max_cells=max_cells, seed=seed, progress=report("Cells")
-    )
-    elbo = elbo_by_split(
-        model.module,
-        model.encoded(model.screen),
-        model.split,
-        seed=seed,
-        progress=report("Likelihood"),
-    )
+    with runner(workers, scheduler) as run:
+        tables, elbo = _tables(
+            run, model, model.screen, n_particles=n_particles, max_cells=max_cells, seed=seed,
+            report=report,
+        )  # fmt: skip
     at = report("Writing")
-    metrics = collect_metrics(model.screen, effects, masks, elbo)
+    metrics = collect_metrics(model.screen, tables["effects"], tables["masks"], elbo)
     metrics["prepared"] = {
         "seconds": round(time.perf_counter() - started, 1),
         "versions": {"sams_core": __version__, **{name: version(name) for name in _VERSIONS}},
         "seed": seed,
     }
-    _write(folder / record.EXPLORER, {"effects": effects, "masks": masks, "cells": cells}, metrics)
+    _write(folder / record.EXPLORER, tables, metrics)
     at(1.0)
+
+
+def _tables(
+    run: Run,
+    model: PerturbationModel,
+    screen: Screen,
+    *,
+    n_particles: int,
+    max_cells: int,
+    seed: int,
+    report: Callable[[str], Callable[[float], None]],
+) -> tuple[dict[str, ad.AnnData], pd.DataFrame]:
+    """Every table by its file's name, and the ELBO by split; tasks begin as early as they can."""
+    begun = begin_effects(run, model, screen, n_particles=n_particles, seed=seed)
+    at = report("Cells")
+    cells = cells_table(model, screen, max_cells=max_cells, seed=seed)
+    maps_of_cells = run(umap, [cells.obsm["z_basal"], cells.obsm["z"]], seed=seed)
+    at(1.0)
+    elbo = elbo_by_split(
+        model.module, model.encoded(screen), model.split, seed=seed, progress=report("Likelihood")
+    )
+    effects = effects_table(model, screen, begun=begun, progress=report("Effects"))
+    at = report("Masks")
+    masks = masks_table(model, screen, effects, seed=seed)
+    map_of_masks = run(umap, [masks.layers["effect"]], seed=seed)
+    at(1.0)
+    at = report("Maps")
+    places = ((cells, "X_umap_basal"), (cells, "X_umap"), (masks, "X_umap"))
+    maps = zip(places, chain(maps_of_cells, map_of_masks), strict=True)
+    for done, ((table, name), coordinates) in enumerate(maps, 1):
+        table.obsm[name] = coordinates
+        at(done / len(places))
+    return {"effects": effects, "masks": masks, "cells": cells}, elbo
 
 
 def collect_metrics(

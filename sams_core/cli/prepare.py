@@ -10,6 +10,7 @@ import typer
 
 from sams_core.cli.steps import Steps
 from sams_core.cli.terminal import reports_failures, say
+from sams_core.errors import ConfigError
 
 
 @reports_failures
@@ -37,11 +38,29 @@ def prepare(
         int,
         typer.Option(metavar="INTEGER", min=0, max=2**32 - 1, help="Seed of everything random."),
     ] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="INTEGER",
+            min=1,
+            help="Processes on this machine to share the work; by default it is done in one.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler, as tcp://host:8786, whose workers share the work; they need "
+            "not see RUN or the screen.",
+        ),
+    ] = None,
 ) -> None:
     """Compute what the explorer shows of a trained model: effects, masks, maps of cells, scores.
 
     Everything expensive is done here once and written to RUN/explorer, so that pages open at once.
     """
+    if scheduler is not None and workers is not None:
+        raise ConfigError("--workers is for processes on this machine: leave out one of the two.")
     from sams_core.analysis import prepare as preparing
 
     with Steps(preparing.STEPS) as steps:
@@ -51,6 +70,8 @@ def prepare(
             n_particles=n_particles,
             max_cells=max_cells,
             seed=seed,
+            workers=workers,
+            scheduler=scheduler,
             progress=steps.report,
         )
     _report(run)

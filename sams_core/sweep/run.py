@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dask.system import CPU_COUNT
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed, get_worker
+from distributed import Client, Future, as_completed, get_worker
 
 from sams_core.analysis.comparison import read_runs, tidy
 from sams_core.analysis.stability import agreements, write_stability
+from sams_core.cluster import connected, sentence
 from sams_core.errors import CheckpointError, ConfigError
 from sams_core.storage import read_json, replacing, write_json
 from sams_core.sweep.config import read_sweep
@@ -33,7 +31,6 @@ from sams_core.sweep.plan import SweepPlan, make_plan
 
 STATUS, RESULTS = "status.json", "results.csv"
 PENDING = "pending"
-CONNECT_SECONDS = 10
 
 
 def sweep(
@@ -86,7 +83,7 @@ def sweep(
     write_json(folder / STATUS, outcomes)
     try:
         if todo:
-            with _client(scheduler, min(len(todo), workers or CPU_COUNT)) as client:
+            with connected(scheduler, min(len(todo), workers or CPU_COUNT)) as client:
                 listener.begins(outcomes, len(client.scheduler_info()["workers"]))
                 for name, outcome in _run(client, folder, plan, todo, listener):
                     outcomes[name] = outcome
@@ -133,33 +130,6 @@ def _known_outcomes(folder: Path, states: dict[str, State]) -> dict[str, Outcome
     }
 
 
-@contextmanager
-def _client(scheduler: str | None, n_workers: int) -> Iterator[Client]:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"No Dask scheduler answers at {scheduler}: start one with `dask scheduler` and "
-                "give the address that it prints."
-            ) from error
-        with client:
-            yield client
-        return
-    cluster = LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client
-
-
 def _run(
     client: Client, folder: Path, plan: SweepPlan, todo: list[str], listener: Listener
 ) -> Iterator[tuple[str, Outcome]]:
@@ -198,14 +168,8 @@ def _outcome(future: Future) -> Outcome:
     try:
         outcome: Outcome = future.result()
         return outcome
-    except KilledWorker:
-        error = "Every process that ran it died, as it does for want of memory: use fewer workers."
-    except CancelledError:
-        error = "The Dask scheduler or its connection was lost: start it and run again."
-    except Exception as failure:  # such as sams_core missing on the worker
-        text = " ".join(str(failure).split()).rstrip(".")
-        error = f"The worker could not run it: {type(failure).__name__}: {text}."
-    return {"state": "failed", "error": error, "seconds": None}
+    except Exception as failure:  # whatever it is, the other runs go on
+        return {"state": "failed", "error": sentence(failure), "seconds": None}
 
 
 def _write_results(folder: Path) -> None:

@@ -130,7 +130,7 @@ def test_an_interrupt_leaves_a_sweep_that_can_go_on_and_no_process(tmp_path: Pat
 
 
 def test_no_scheduler_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sams_core.sweep.run.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("sams_core.cluster.CONNECT_SECONDS", 0.3)
     config = write(tmp_path / "sweep.toml")
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         with pytest.raises(ConfigError, match="No Dask scheduler answers at") as caught:
@@ -144,7 +144,7 @@ def test_a_finished_sweep_starts_no_process(
     config, folder = write(tmp_path / "sweep.toml"), tmp_path / "sweep"
     plan = prepared(config, folder)
     execute(str(folder), plan.model_dump(mode="json"), lambda _step: None)
-    monkeypatch.setattr("sams_core.sweep.run.LocalCluster", None)
+    monkeypatch.setattr("sams_core.cluster.LocalCluster", None)
     outcomes = sweep(config, folder)
     assert [outcome["state"] for outcome in outcomes.values()] == ["done"]
     assert (folder / "results.csv").exists()
