@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from distributed import Client, KilledWorker, LocalCluster
@@ -61,7 +62,7 @@ def test_failures_are_sentences(client: Client) -> None:
 
 
 def test_what_dask_says_is_translated() -> None:
-    assert "want of memory" in sentence(KilledWorker("task", None, 3))
+    assert "want of memory" in sentence(KilledWorker("task", cast(Any, None), 3))
     assert "connection was lost" in sentence(FutureCancelledError("task", "scheduler-lost"))
 
 
