@@ -342,10 +342,7 @@ class PerturbationVAE(nn.Module, ABC):
         z_basal = torch.addcmul(loc, scale, cell_noise(batch, shift, generator))
         dosages = batch.dosages if self.has_shift else batch.every_dosage(self.n_perturbations)
         log_likelihood = self.log_likelihood(self.state(z_basal, shift, dosages), batch)
-        if exact:
-            z_term = -dist.normal_kl(loc, scale)
-        else:
-            z_term = self.z_basal_term(z_basal, loc, scale)
+        z_term = -dist.normal_kl(loc, scale) if exact else self.z_basal_term(z_basal, loc, scale)
         return ElboTerms(
             log_likelihood,
             z_term,

@@ -59,7 +59,7 @@ def normal_kl(loc: Tensor, scale: Tensor, prior_scale: float = 1.0) -> Tensor:
     Summed over the last axis, of independent Gaussians: (..., L) to (...).
     """
     loc, scale = torch.broadcast_tensors(loc, scale)
-    divergence: Tensor = _NormalKL.apply(loc, scale, prior_scale)  # type: ignore[no-untyped-call]
+    divergence: Tensor = _NormalKL.apply(loc, scale, prior_scale)
     return divergence
 
 
@@ -73,7 +73,7 @@ class _NormalKL(torch.autograd.Function):
         return squares.mul_(0.5).sub_(scale.log()).sum(-1).add_(constant)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         loc, scale = ctx.saved_tensors
         rows = gradient[..., None]

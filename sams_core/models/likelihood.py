@@ -21,6 +21,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+_EXACT_INTEGERS = 1 << 24
+"""Up to here float32 holds every integer."""
+
 _BLOCK_ELEMENTS = 1 << 20
 """Entries of a block: 4 MB in float32, of which a handful live at once."""
 
@@ -55,7 +58,7 @@ def decoded_log_likelihood(
     -------
     (P, n) tensor, in nats; differentiable once in the first four.
     """
-    values: Tensor = _DecodedLogLikelihood.apply(  # type: ignore[no-untyped-call]
+    values: Tensor = _DecodedLogLikelihood.apply(
         hidden, weight, bias, log_concentration, counts, library_size, mean_floor
     )
     return values
@@ -77,7 +80,7 @@ class _DecodedLogLikelihood(torch.autograd.Function):
         G = len(bias)
         theta = log_concentration.exp()
         weighted, shifted_bias = counts + theta, bias - log_concentration
-        by_cell = counting_constant(counts, weighted, theta)  # (n,)
+        by_cell, growth = counting_terms(counts, theta, slope=ctx.needs_input_grad[3])
         log_likelihood = by_cell.repeat(P, 1)
         keep = any(ctx.needs_input_grad[:4])
         if keep:
@@ -112,13 +115,13 @@ class _DecodedLogLikelihood(torch.autograd.Function):
                     mean.sub_(mean_floor)
                 slope.addcmul_(mean, slope.sum(1, keepdim=True) / size, value=-1)
         if keep:
-            ctx.save_for_backward(hidden, weight, theta, weighted, by_logit, by_concentration)
+            ctx.save_for_backward(hidden, weight, theta, growth, by_logit, by_concentration)
         return log_likelihood
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, theta, weighted, by_logit, by_concentration = ctx.saved_tensors
+        hidden, weight, theta, growth, by_logit, by_concentration = ctx.saved_tensors
         rows = gradient.reshape(-1, 1)  # (P * n, 1)
         by_logit, by_concentration = by_logit.flatten(0, 1), by_concentration.flatten(0, 1)
         to_hidden = to_weight = to_bias = to_concentration = None
@@ -129,19 +132,58 @@ class _DecodedLogLikelihood(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             to_bias = by_logit.T @ rows[:, 0]
         if ctx.needs_input_grad[3]:
-            growth = digamma(weighted).sub_(digamma(theta))  # (n, G)
             to_concentration = theta * (growth.T @ gradient.sum(0))
             to_concentration -= by_concentration.T @ rows[:, 0]
         return to_hidden, to_weight, to_bias, to_concentration, None, None, None
 
 
-def counting_constant(counts: Tensor, weighted: Tensor, concentration: Tensor) -> Tensor:
-    """``sum_g lgamma(x + theta) - lgamma(theta) - lgamma(x + 1)`` of each cell: to (n,).
+def counting_terms(
+    counts: Tensor, concentration: Tensor, *, slope: bool
+) -> tuple[Tensor, Tensor | None]:
+    """What depends on counts and concentration alone.
 
-    ``weighted`` is ``x + theta``, (n, G).
+    Parameters
+    ----------
+    counts : (n, G) tensor
+        Non-negative integers.
+    concentration : (G,) tensor
+        Theta.
+    slope
+        Whether the second is wanted.
+
+    Returns
+    -------
+    ``sum_g lgamma(x + theta) - lgamma(theta) - lgamma(x + 1)``, (n,), and
+    ``digamma(x + theta) - digamma(theta)``, (n, G). For integers these are sums over ``j < x`` of
+    ``log((theta + j) / (j + 1))`` and of ``1 / (theta + j)``: on a CPU they are looked up in tables
+    where that is less work.
     """
-    rising = torch.lgamma(weighted).sub_(torch.lgamma(concentration))
-    return rising.sub_(torch.lgamma(counts + 1)).sum(-1)
+    n, G = counts.shape
+    if counts.device.type == "cpu" and n > 1:
+        largest = int(counts.max())
+        if largest < n / 2 and largest * G < _EXACT_INTEGERS:
+            return _tabulated_terms(counts, concentration, largest, slope)
+    shifted = counts + concentration
+    value = torch.lgamma(shifted).sub_(torch.lgamma(concentration)).sub_(torch.lgamma(counts + 1))
+    growth = digamma(shifted).sub_(digamma(concentration)) if slope else None
+    return value.sum(-1), growth
+
+
+def _tabulated_terms(
+    counts: Tensor, concentration: Tensor, largest: int, slope: bool
+) -> tuple[Tensor, Tensor | None]:
+    G = len(concentration)
+    below = torch.arange(largest, dtype=counts.dtype)[:, None]  # j
+    places = torch.arange(G, dtype=counts.dtype)
+    index = torch.add(places, counts, alpha=G).int().flatten()  # (n * G,)
+
+    def look_up(terms: Tensor) -> Tensor:
+        table = torch.cat([terms.new_zeros(1, G), terms.cumsum_(0)])
+        return table.flatten().index_select(0, index).view_as(counts)
+
+    steps = below + concentration
+    value = look_up(torch.log(steps / (below + 1))).sum(-1)
+    return value, look_up(steps.reciprocal_()) if slope else None
 
 
 def digamma(x: Tensor) -> Tensor:

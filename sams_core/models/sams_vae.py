@@ -103,7 +103,9 @@ class SAMSVAEModule(AdditiveVAE):
     def particle_width(self) -> int:
         """Largest number of values per perturbation that a draw of its shift needs."""
         config = self.config
-        return max(self.n_latent, config.embedding_n_hidden if config.correlated_embedding else 1)
+        if not config.correlated_embedding:
+            return self.n_latent
+        return max(2 * self.n_latent, config.embedding_n_hidden)  # mean and log-variance at once
 
     def sample_shift_parameters(
         self,
