@@ -23,7 +23,10 @@ from sams_core.models import Minibatch, PerturbationVAE, ShiftSample
 SCOPES = ("val", "test", "test_seen", "test_unseen")
 """Cells over which the bound is averaged: splits, and test cells of conditions seen in training."""
 
-_MAX_ELEMENTS = 1_000_000
+MAX_CELLS = 1024
+"""Cells whose counts are dense at a time."""
+
+_MAX_ELEMENTS = 4_000_000
 
 
 def importance_bound(log_weights: Tensor) -> Tensor:
@@ -88,7 +91,8 @@ def iwelbo(
         Of every draw. Draws of z_basal also depend on ``max_elements`` and the device; those of E
         and M do not depend on the former.
     max_elements
-        Bound on the entries of any intermediate array over cells; a handful live at once.
+        Bound on the entries of any intermediate array over particles and cells; a handful live at
+        once. Arrays over genes are smaller: the likelihood is computed in blocks.
     progress
         Called with the share of cells done.
 
@@ -104,7 +108,8 @@ def iwelbo(
         noise = torch.randn(loc.shape, dtype=dtype, device=device, generator=generator)
         return loc + scale * noise
 
-    at_once = max(1, max_elements // (n_particles * max(module.n_genes, module.config.n_hidden)))
+    width = max(module.config.n_hidden, module.n_latent)
+    at_once = int(np.clip(max_elements // (n_particles * width), 1, MAX_CELLS))
     bounds: list[npt.NDArray[np.float64]] = []
     for done, batch in enumerate(sequential_batches(screen, cells, at_once), start=1):
         weights = log_weights(module, batch.to(device, dtype), sample, draw)

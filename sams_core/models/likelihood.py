@@ -15,6 +15,7 @@ and gene. Held in the tests against the plain path, :func:`gamma_poisson_log_pro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -86,34 +87,35 @@ class _DecodedLogLikelihood(torch.autograd.Function):
         if keep:
             by_logit, by_concentration = hidden.new_empty(2, P, n, G)
         rows = block_rows(hidden, G)
-        mean_, ratio_, log_ratio_, logits_ = hidden.new_empty(4, min(rows, n), G)
-        for p in range(P):
-            for start in range(0, n, rows):
-                cells = slice(start, min(start + rows, n))
-                m = cells.stop - start
-                x, size = counts[cells], library_size[cells, None]
-                logits = by_logit[p, cells] if keep else logits_[:m]
-                torch.addmm(shifted_bias, hidden[p, cells], weight.T, out=logits)
-                largest = logits.amax(1, keepdim=True)
-                ratio = torch.sub(logits, largest, out=ratio_[:m]).exp_()  # mu / theta, in the end
-                scale = size / (ratio @ theta)[:, None]
-                logits.add_(scale.log() - largest)  # log(mu / theta)
-                mean = torch.mul(ratio.mul_(scale), theta, out=mean_[:m])
-                if mean_floor > 0:
-                    share = mean / (mean + mean_floor)
-                    mean.add_(mean_floor)
-                    torch.log(torch.div(mean, theta, out=ratio), out=logits)
-                log_ratio = torch.log1p(ratio, out=log_ratio_[:m])
-                explained = logits.mul_(x).addcmul_(weighted[cells], log_ratio, value=-1)
-                log_likelihood[p, cells] += explained.sum(1)
-                if not keep:
-                    continue
-                slope = torch.sub(x, mean, out=logits).div_(ratio.add_(1))  # d / d log mu
-                torch.addcmul(slope, log_ratio, theta, out=by_concentration[p, cells])
-                if mean_floor > 0:
-                    slope.mul_(share)
-                    mean.sub_(mean_floor)
-                slope.addcmul_(mean, slope.sum(1, keepdim=True) / size, value=-1)
+        mean_, ratio_, log_ratio_, logits_ = hidden.new_empty(4, min(rows, P * n), G)
+        for block in blocks(P, n, rows):
+            x, size = counts[block[1]], library_size[block[1], None]
+            h = hidden[block]  # (p, m, H)
+            shape = (*h.shape[:2], G)
+            m = shape[0] * shape[1]
+            logits = by_logit[block] if keep else logits_[:m].view(shape)
+            torch.addmm(shifted_bias, h.flatten(0, 1), weight.T, out=logits.view(m, G))
+            largest = logits.amax(-1, keepdim=True)
+            ratio = torch.sub(logits, largest, out=ratio_[:m].view(shape)).exp_()
+            scale = size / (ratio @ theta)[..., None]
+            logits.add_(scale.log() - largest)  # log(mu / theta)
+            ratio.mul_(scale)  # mu / theta
+            mean = torch.mul(ratio, theta, out=mean_[:m].view(shape))
+            if mean_floor > 0:
+                share = mean / (mean + mean_floor)
+                mean.add_(mean_floor)
+                torch.log(torch.div(mean, theta, out=ratio), out=logits)
+            log_ratio = torch.log1p(ratio, out=log_ratio_[:m].view(shape))
+            explained = logits.mul_(x).addcmul_(weighted[block[1]], log_ratio, value=-1)
+            log_likelihood[block] += explained.sum(-1)
+            if not keep:
+                continue
+            slope = torch.sub(x, mean, out=logits).div_(ratio.add_(1))  # d / d log mu
+            torch.addcmul(slope, log_ratio, theta, out=by_concentration[block])
+            if mean_floor > 0:
+                slope.mul_(share)
+                mean.sub_(mean_floor)
+            slope.addcmul_(mean, slope.sum(-1, keepdim=True) / size, value=-1)
         if keep:
             ctx.save_for_backward(hidden, weight, theta, growth, by_logit, by_concentration)
         return log_likelihood
@@ -201,6 +203,14 @@ def digamma(x: Tensor) -> Tensor:
     square = inverse * inverse
     series = square.mul(-1 / 252).add_(1 / 120).mul_(square).sub_(1 / 12).mul_(square)
     return shifted.log_().add_(series).sub_(inverse.mul_(0.5)).sub_(steps)
+
+
+def blocks(n_particles: int, n_cells: int, rows: int) -> Iterator[tuple[slice, slice]]:
+    """Slices of particles and of cells that cover all: whole particles, or a part of one."""
+    particles, cells = max(1, rows // n_cells), min(rows, n_cells)
+    for first in range(0, n_particles, particles):
+        for start in range(0, n_cells, cells):
+            yield slice(first, first + particles), slice(start, start + cells)
 
 
 def block_rows(like: Tensor, n_genes: int) -> int:
