@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -70,7 +71,15 @@ def header(title: str, lead: str, *, screen: str | None, simulated: bool) -> Non
     st.markdown(lead)
 
 
-def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
+def show_figure(
+    fig: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    name: str,
+    on_select: Callable[..., None] | Literal["ignore"] = "ignore",
+    selection_mode: Iterable[Literal["points", "box", "lasso"]] = ("points",),
+) -> None:
     """Show a plotly figure with the house's tool bar.
 
     Parameters
@@ -83,6 +92,10 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
         One sentence that states the finding, for readers who do not see the figure.
     name
         File name, without ending, of the image that the camera button saves.
+    on_select
+        Called when points are selected; ``st.session_state[key]`` then holds the selection.
+    selection_mode
+        How points can be selected: "points" (clicks), "box" and "lasso".
     """
     _ink(fig)
     if st.session_state.get(SIMULATED_KEY):
@@ -92,9 +105,11 @@ def show_figure(fig: go.Figure, *, key: str, alt: str, name: str) -> None:
         fig,
         key=key,
         alt=alt,
+        on_select=on_select,
+        selection_mode=selection_mode,
         config={
             "displaylogo": False,
-            "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+            "modeBarButtonsToRemove": ["autoScale2d"],
             "toImageButtonOptions": {"format": kind, "filename": _file_name(name), "scale": 3},
         },
     )
