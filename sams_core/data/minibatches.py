@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from sams_core.data.resident import ResidentCounts
 from sams_core.data.screen import Screen
 from sams_core.data.shuffling import drawn_rows, ordered_cells
 from sams_core.errors import ConfigError
@@ -73,6 +74,8 @@ class TrainingBatches:
         Place of each perturbation in the order in which random numbers are drawn. With it a
         minibatch names the perturbations that cells of the global minibatch carry, in that order;
         if all are control cells, the first of all perturbations.
+    resident
+        The screen's counts on the device that trains, to cut minibatches from there.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class TrainingBatches:
         rank: int = 0,
         world_size: int = 1,
         draw_rank: np.ndarray | None = None,
+        resident: ResidentCounts | None = None,
     ) -> None:
         self.screen, self.cells, self.seed = screen, cells, seed
         self.batch_size = min(batch_size, len(cells))
@@ -101,6 +105,7 @@ class TrainingBatches:
             )
         self.start_step, self.share = start_step, (rank, world_size)
         self.draw_rank = None if draw_rank is None else np.asarray(draw_rank)
+        self.resident = resident
 
     @property
     def steps_per_epoch(self) -> int:
@@ -118,9 +123,10 @@ class TrainingBatches:
             seed=self.seed,
             start_step=self.start_step,
         )
-        for together, rows in drawn_rows(self.screen.counts, buffers, self.share):
+        source = self.resident or self.screen.counts
+        for together, rows in drawn_rows(source, buffers, self.share):
             cells = together[rank::world_size]
-            counts = next(blocks).fill(rows)
+            counts = rows if isinstance(rows, Tensor) else next(blocks).fill(rows)
             batch = _minibatch(self.screen, cells, counts, self._carried_by(together))
             if world_size > 1:
                 batch = replace(batch, share=self.share, n_global=self.batch_size)

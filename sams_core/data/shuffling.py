@@ -15,7 +15,9 @@ from itertools import chain
 
 import numpy as np
 from scipy import sparse
+from torch import Tensor
 
+from sams_core.data.resident import ResidentCounts
 from sams_core.data.stored import StoredCounts
 from sams_core.data.totals import Counts
 
@@ -87,8 +89,10 @@ def order_of_blocks(
 
 
 def drawn_rows(
-    counts: Counts, buffers: Iterator[list[np.ndarray]], share: tuple[int, int] = (0, 1)
-) -> Iterator[tuple[np.ndarray, sparse.csr_matrix]]:
+    counts: Counts | ResidentCounts,
+    buffers: Iterator[list[np.ndarray]],
+    share: tuple[int, int] = (0, 1),
+) -> Iterator[tuple[np.ndarray, sparse.csr_matrix | Tensor]]:
     """Row numbers of one minibatch after another, and the counts of this process's cells of it.
 
     From a file, a thread reads those of the following buffer in the meantime.
@@ -96,7 +100,7 @@ def drawn_rows(
     Parameters
     ----------
     counts
-        In memory or in a file.
+        In memory or in a file, or on a device, from which they come dense.
     buffers
         From :func:`ordered_cells`.
     share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_control_cells_alone_name_the_first_perturbation(screen: Screen) -> None
 def test_shares_are_rows_of_the_whole(world_size: int, screen: Screen) -> None:
     rank = perturbation_rank(screen.dosages).numpy()
 
-    def stream(**process: int) -> list[Minibatch]:
+    def stream(**process: Any) -> list[Minibatch]:
         batches = TrainingBatches(
             screen, np.arange(90), batch_size=8, seed=4, draw_rank=rank, **process
         )

@@ -171,7 +171,7 @@ def test_an_epoch_on_disk_has_every_cell_once_and_starts_at_any_step(
     cells = np.setdiff1d(np.arange(199), np.arange(40, 90, 3))
     rank = np.array([1, 0])
 
-    def stream(start: int = 0, **process: int) -> Iterator[Minibatch]:
+    def stream(start: int = 0, **process: Any) -> Iterator[Minibatch]:
         return iter(TrainingBatches(
             disk, cells, batch_size=10, seed=3, start_step=start, draw_rank=rank, **process
         ))  # fmt: skip
