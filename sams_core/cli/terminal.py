@@ -26,7 +26,8 @@ Arguments = ParamSpec("Arguments")
 
 def say(text: str = "", *, style: str | None = None) -> None:
     """Print a line of the result; of several training processes only the first speaks."""
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    if int(next(filter(None, ranks), "0")) == 0:
         Console(soft_wrap=True, highlight=False, markup=False).print(text, style=style)
 
 

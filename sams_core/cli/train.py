@@ -96,9 +96,21 @@ def train(
     devices: Annotated[
         int | None,
         typer.Option(
-            metavar="INTEGER", min=1, help="How many GPUs or processes; all GPUs by default."
+            metavar="INTEGER",
+            min=1,
+            help="How many GPUs, or processes on a CPU, of each machine; all its GPUs by default. "
+            "They share every minibatch and take the steps that one would take.",
         ),
     ] = None,
+    num_nodes: Annotated[
+        int,
+        typer.Option(
+            metavar="INTEGER",
+            min=1,
+            help="How many machines of a cluster, on each of which srun or torchrun starts this "
+            "command once for every device.",
+        ),
+    ] = 1,
 ) -> None:
     """Train a model on a screen and keep the weights that do best on validation cells.
 
@@ -115,7 +127,7 @@ def train(
 
     from sams_core.training import Hardware
 
-    hardware = Hardware(accelerator, devices or "auto")
+    hardware = Hardware(accelerator, devices or "auto", num_nodes)
     try:
         if resume and out.exists() and not _is_empty(out):
             trained = _resume(screen, out, {**plain(reader), **training}, model, asked, hardware)

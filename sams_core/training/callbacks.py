@@ -20,6 +20,7 @@ from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.record import HISTORY, HISTORY_COLUMNS
 from sams_core.storage import replacing
 from sams_core.training.lightning_module import TrainingModule
+from sams_core.training.processes import mean_over_processes
 from sams_core.training.schedule import settled_step
 from sams_core.training.validation import validation_terms
 
@@ -82,8 +83,10 @@ class Keeper(pl.Callback):
             self.sums[name] = self.sums.get(name, 0) + pl_module.latest[name]
         self.summed += 1
         step, config = trainer.global_step, pl_module.config
-        if step % CHECK_EVERY == 0 and not torch.isfinite(pl_module.latest["loss"]):
-            raise diverged(step, config.learning_rate)
+        if step % CHECK_EVERY == 0:
+            pl_module.latest = _over_processes(pl_module.latest)
+            if not torch.isfinite(pl_module.latest["loss"]):
+                raise diverged(step, config.learning_rate)
         if step % config.validation_every == 0 or step == config.max_steps:
             self._validate(trainer, pl_module, step)
 
@@ -95,7 +98,8 @@ class Keeper(pl.Callback):
             "mask_penalty": float(pl_module.latest["mask_weight"]) if module.has_mask else math.nan,
             "seconds": round(time.monotonic() - self.started, 2),
         }
-        means = {name: float(value) / self.summed for name, value in self.sums.items()}
+        sums = _over_processes(self.sums)
+        means = {name: float(value) / self.summed for name, value in sums.items()}
         if not math.isfinite(means["elbo"]):
             raise diverged(step, config.learning_rate)
         self.rows.append(common | {"split": "train"} | means)
@@ -103,6 +107,11 @@ class Keeper(pl.Callback):
         score = math.inf
         if self.batches:
             terms = validation_terms(module, self.batches, config)
+            if trainer.world_size > 1:  # all decide alike, whatever their rounding
+                found = {
+                    name: torch.tensor(v, device=pl_module.device) for name, v in terms.items()
+                }
+                terms = {name: float(value) for name, value in _over_processes(found).items()}
             score = terms.pop("objective")
             self.rows.append(common | {"split": "validation"} | terms)
         self._keep(trainer, pl_module, step, score)
@@ -204,6 +213,12 @@ def _describe(pl_module: TrainingModule) -> str:
         f"KL z {latest['kl_z_basal']:.2f}  KL mask {latest['kl_mask']:.3f}  "
         f"KL E {latest['kl_embedding']:.3f}" + ("" if math.isnan(share) else f"  open {share:.1%}")
     )
+
+
+def _over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Means of what each process found of its cells."""
+    means = mean_over_processes(torch.stack(list(values.values())))
+    return dict(zip(values, means, strict=True))
 
 
 def _share_open(module: PerturbationVAE) -> float:

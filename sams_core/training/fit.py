@@ -15,10 +15,13 @@ import numpy as np
 import pandas as pd
 from lightning.pytorch.trainer.states import TrainerStatus
 from rich.console import Console
+from scipy import sparse
 from torch import Tensor
 
 from sams_core.data.minibatches import TrainingBatches, sequential_batches
+from sams_core.data.resident import ResidentCounts, fits
 from sams_core.data.screen import Screen
+from sams_core.errors import ConfigError
 from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.models.order import perturbation_rank
 from sams_core.record import read_history
@@ -53,6 +56,10 @@ class _Batches(pl.LightningDataModule):
     def train_dataloader(self) -> Iterable[Minibatch]:
         """Called once training has restored its step."""
         assert self.trainer is not None
+        counts, device = self.screen.counts, self.trainer.strategy.root_device
+        resident = None
+        if isinstance(counts, sparse.csr_matrix) and fits(counts, device):
+            resident = ResidentCounts(counts, device)
         return TrainingBatches(
             self.screen,
             self.cells,
@@ -62,6 +69,7 @@ class _Batches(pl.LightningDataModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
             draw_rank=self.draw_rank,
+            resident=resident,
         )
 
 
@@ -111,6 +119,8 @@ def fit(
         When the training state or ``history.csv`` is damaged.
     TrainingError
         When the loss stops being a number.
+    ConfigError
+        When a cluster started another number of processes than ``hardware`` says.
     """
     training = np.flatnonzero(split == "train")
     hardware = hardware or Hardware()
@@ -143,9 +153,24 @@ def fit(
             use_distributed_sampler=False,
             limit_val_batches=0,
         )
+        _check_processes(trainer)
         batches = _Batches(screen, training, config, draw_rank)
         _run(trainer, TrainingModule(module, config), batches, resume)
     return keeper.history()
+
+
+def _check_processes(trainer: pl.Trainer) -> None:
+    """Refuse a number of devices that is not what srun or torchrun started processes for."""
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if environment is None:  # one device
+        return
+    try:
+        environment.validate_settings(num_devices=trainer.num_devices, num_nodes=trainer.num_nodes)
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"The cluster started other processes than devices and num_nodes say: {text}"
+        ) from error
 
 
 def _run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from sams_core.models import Minibatch, PerturbationVAE
 from sams_core.training.config import TrainingConfig
+from sams_core.training.processes import cell_weight, mean_over_cells
 from sams_core.training.schedule import mask_weights
 
 
@@ -18,6 +21,9 @@ def minibatch_objective(
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
     """Loss of a minibatch and the terms it is made of, per cell in nats.
+
+    Of processes that share the minibatch each gets a figure of its own, weighted by its cells
+    (:func:`sams_core.training.processes.cell_weight`): their mean is the figure of all cells.
 
     Parameters
     ----------
@@ -40,10 +46,14 @@ def minibatch_objective(
     terms = module.elbo_terms(
         batch, config.n_particles, exact=config.objective == "exact", generator=generator
     )
-    share = module.plate_weights(batch.dosages, batch.perturbations).mean(0)  # (T,)
-    log_likelihood, z_basal = terms.log_likelihood.mean(), terms.z_basal.mean()
+    of_cells = cell_weight(batch)
+    share = module.plate_weights(batch.dosages, batch.perturbations).mean(0) * of_cells  # (T,)
+    log_likelihood = terms.log_likelihood.mean() * of_cells
+    z_basal = terms.z_basal.mean() * of_cells
     mask, embedding = terms.mask.mean(0), terms.embedding.mean(0)  # (T,)
     elbo = log_likelihood + z_basal + (mask + embedding) @ share
+    if module.has_mask and terms.basal_variance is not None:
+        terms = replace(terms, basal_variance=mean_over_cells(terms.basal_variance, batch))
     weights = mask_weights(module, config, step, terms, batch.perturbations)
     extra = (mask * (weights - 1)) @ share
     return {

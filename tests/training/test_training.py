@@ -124,8 +124,9 @@ def test_best_weights_are_kept(screen: Screen) -> None:
     assert validation.iloc[-1] < validation.max(), (
         "the last weights were the best: nothing was chosen"
     )
-    model.module.draw_rank = perturbation_rank(model.screen.dosages)
-    now = validation_terms(model.module, [minibatch(model.screen, cells)], model.training_config)
+    rank = perturbation_rank(model.screen.dosages).numpy()
+    batch = minibatch(model.screen, cells, rank)
+    now = validation_terms(model.module, [batch], model.training_config)
     assert now["elbo"] == pytest.approx(validation.max(), rel=1e-5)
 
 
