@@ -15,7 +15,7 @@ MISSING = python-environment
 endif
 
 .DEFAULT_GOAL = help
-.PHONY: help app test lint install demo screenshots clean python-environment
+.PHONY: help app test lint bench install demo screenshots clean python-environment
 
 help:
 	@echo 'make app          serve the explorer at http://localhost:$(PORT)'
@@ -24,6 +24,7 @@ help:
 	@echo '                    (several folders: RUNS=first:second)'
 	@echo 'make test         run every test'
 	@echo 'make lint         check style (ruff) and types (mypy)'
+	@echo 'make bench        measure speed and memory (QUICK=--quick for under three minutes)'
 	@echo 'make install      install into .venv, with the sams-core command'
 	@echo 'make demo         train the embedded checkpoints again'
 	@echo 'make screenshots  take the pictures of the README again (needs Chromium)'
@@ -44,6 +45,9 @@ lint: $(DEV_READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+bench: $(DEV_READY)
+	$(PY) -m benchmarks $(QUICK)
 
 install: $(APP_READY)
 	$(PY) -m pip install --quiet --no-deps --editable .
