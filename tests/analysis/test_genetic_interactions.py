@@ -158,10 +158,8 @@ def test_published_scores_have_the_definitions_used_here(shared_data: Path) -> N
     published = pd.read_csv(shared_data / "norman2019_genetic_interactions.csv")
     c1, c2 = (published[f"ts_coef_{which}"] for which in ("first", "second"))
     np.testing.assert_allclose(np.hypot(c1, c2), published["ts_norm2"])
-    alike = c1 * c2 > 0  # of coefficients of different sign none is published
-    ratio = np.abs(np.log10(c1[alike] / c2[alike]))
-    np.testing.assert_allclose(ratio, published["abs_log_ts_ratio"][alike])
-    assert published["abs_log_ts_ratio"][~alike].isna().all()
+    ratio = np.abs(np.log10(np.abs(c1 / c2)))
+    np.testing.assert_allclose(ratio, published["abs_log_ts_ratio"])
 
 
 def test_equality_of_measured_pairs_is_near_the_published_one(shared_data: Path) -> None:
