@@ -34,8 +34,8 @@ OnDisk = Annotated[
     typer.Option(
         "--on-disk",
         help="Leave the counts in the file and read them as they are needed: for screens larger "
-        "than the memory. Minibatches are then of shuffled blocks of neighbouring cells; later "
-        "commands do the same.",
+        "than the memory. Training then shuffles blocks of neighbouring cells; resume, prepare and "
+        "evaluate leave the counts in the file, too.",
     ),
 ]
 

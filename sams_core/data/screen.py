@@ -141,6 +141,7 @@ collapse_guides
         cell_names = pd.Index(obs.index.astype(str), dtype=object).rename(None)
         _refuse_repeated_names(cell_names, gene_names, options)
         counts = parts.counts(cell_names, gene_names)
+        notes += counts.notes if isinstance(counts, StoredCounts) else []
         keep = np.diff(counts.indptr) > 0
         if not keep.all():
             notes.append(_tell_dropped(keep))

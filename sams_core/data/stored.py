@@ -186,6 +186,24 @@ class StoredCounts:
         """Neighbouring cells that are best read together."""
         return int(np.clip(self.source.chunk_rows, FEWEST_NEIGHBOURS, MOST_NEIGHBOURS))
 
+    @property
+    def notes(self) -> list[str]:
+        """What makes training on the file slower than it could be, and the cure."""
+        source, notes = self.source, []
+        if source.compression:
+            notes.append(
+                f"Counts stay in {source.path.name} and are decompressed ({source.compression}) "
+                "again in every epoch; for faster training write the AnnData without "
+                "compression."
+            )
+        if source.chunk_rows > MOST_NEIGHBOURS:
+            notes.append(
+                f"{source.path.name} keeps about {source.chunk_rows:,} cells in a chunk, of which "
+                f"{MOST_NEIGHBOURS} are read for training at a time; for faster training write it "
+                "in smaller chunks, or as .h5ad."
+            )
+        return notes
+
     def without_empty_rows(self) -> StoredCounts:
         """The cells with counts."""
         kept = np.diff(self.indptr) > 0
