@@ -6,7 +6,7 @@ the same browser to a server that has shown the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -20,7 +20,7 @@ from sams_core.explorer.navigation import PAGES
 from tests.browser.chromium import PATIENCE, STATE, View, browser, executable, view
 from tests.support.server import serve
 
-QUIET = 600
+QUIET = 400
 """Milliseconds without a change after which a page counts as drawn; not counted themselves."""
 DRAWN = f"""() => {{
   const {{script, headings, waiting, stale, undrawn}} = ({STATE})();
@@ -33,19 +33,20 @@ DRAWN = f"""() => {{
 
 
 def browser_rows(quick: bool) -> list[Row]:
-    """Every page warm, and cold; in the quick run only two of them cold. None without Chromium."""
+    """Every page cold and warm, in the quick run one and two of them; none without Chromium."""
     if executable() is None:
         return []
+    visited = {"cold": [FIRST], "warm": [FIRST, "combine"]} if quick else {}
+    cold, warm = (visited.get(how, list(PAGES)) for how in ("cold", "warm"))
     with browser() as running:
-        chosen = [page for page in PAGES if not quick or page in (FIRST, "combine")]
-        cold = {page: cold_seconds(running, page, 1 if quick else 3) for page in (EMPTY, *chosen)}
-        warm = warm_seconds(running, 3 if quick else 7)
+        repeats = 1 if quick else 3
+        first = {page: cold_seconds(running, page, repeats) for page in (EMPTY, *cold)}
+        again = warm_seconds(running, warm, 3 if quick else 7)
     return [
         Row(f"{title_of(page)} page, {how}, Chromium", "ms", 1e3 * seconds[page],
             floor=1e3 * seconds[EMPTY])
-        for how, seconds in (("cold", cold), ("warm", warm))
-        for page in PAGES
-        if page in seconds
+        for how, pages, seconds in (("cold", cold, first), ("warm", warm, again))
+        for page in pages
     ]  # fmt: skip
 
 
@@ -58,15 +59,15 @@ def cold_seconds(running: Browser, page: str, repeats: int) -> float:
     return median(times)
 
 
-def warm_seconds(running: Browser, repeats: int) -> dict[str, float]:
-    """Median seconds of another visit to every page and to the empty one."""
+def warm_seconds(running: Browser, pages: Sequence[str], repeats: int) -> dict[str, float]:
+    """Median seconds of another visit to pages and to the empty one."""
     with (
         serve() as app,
         serve(EMPTY_SCRIPT) as empty,
         view(running, app) as in_app,
         view(running, empty) as in_empty,
     ):
-        calls = {page: _visiting(in_app, page) for page in PAGES}
+        calls = {page: _visiting(in_app, page) for page in pages}
         calls[EMPTY] = _visiting(in_empty, EMPTY)
         return {page: median(times) for page, times in interleaved(calls, repeats, 1).items()}
 

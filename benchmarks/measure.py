@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -177,7 +178,7 @@ class _Worker:
             context.set_forkserver_preload(PRELOADED)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(theirs, self.side.make, self.side.arguments), daemon=True
+            target=_serve, args=(theirs, self.side.make, self.side.arguments)
         )
         self.process.start()
         theirs.close()
@@ -213,12 +214,13 @@ class _Worker:
 
 
 def _serve(connection: Connection, make: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
-    """Run a side whenever told to."""
+    """Run a side whenever told to, until told otherwise or left alone."""
     run = make(*arguments)
     forget_peak()
-    connection.send(None)
-    while connection.recv():
-        started = time.perf_counter()
-        result = run()
-        connection.send((time.perf_counter() - started, result))
-    connection.send(peak_mib())
+    with suppress(EOFError, BrokenPipeError):
+        connection.send(None)
+        while connection.recv():
+            started = time.perf_counter()
+            result = run()
+            connection.send((time.perf_counter() - started, result))
+        connection.send(peak_mib())

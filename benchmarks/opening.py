@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from streamlit import config, logger
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,6 +17,10 @@ RUN = "norman2019_k562"
 """The embedded checkpoint that is opened: it has combinations."""
 PATIENCE = 120
 """Seconds that a page may take."""
+
+
+config.set_option("logger.level", "error")  # Streamlit tells on and on that there is no server
+logger.set_log_level("ERROR")
 
 
 def opening(page: str) -> Callable[[], None]:

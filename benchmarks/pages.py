@@ -27,7 +27,7 @@ def page_rows(quick: bool) -> list[Row]:
     done = race(
         {
             "pages": Side(warm_pages, (5 if quick else 15,)),
-            "pair": Side(another_pair, (3 if quick else 9,)),
+            "pair": Side(another_pair, (5 if quick else 9,)),
         },
         repeats=1,
         warm_ups=0,

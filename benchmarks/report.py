@@ -81,7 +81,7 @@ class Row:
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """Write rows as a list of objects with :data:`FIELDS`; null where there is no figure."""
-    values = [{name: getattr(row, name) for name in FIELDS} for row in rows]
+    values = [{name: _rounded(getattr(row, name)) for name in FIELDS} for row in rows]
     path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -117,7 +117,7 @@ def unmet(rows: Sequence[Row]) -> Iterator[str]:
 def _asked(value: float | None, sign: str, limit: float | None, met: bool | None) -> Text:
     text = Text(_figure(value))
     if limit is not None and met is not None:
-        text.append(f" ({sign} {limit:g})", style="green" if met else "bold red")
+        text.append(f" ({sign} {_figure(limit)})", style="green" if met else "bold red")
     return text
 
 
@@ -127,3 +127,7 @@ def _figure(value: float | None) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def _rounded(value: str | float | None) -> str | float | None:
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from typer import Typer
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command
@@ -62,6 +61,8 @@ def test_command_measures_what_is_named_and_writes_it(
     def measure(name: str):  # type: ignore[no-untyped-def]
         def rows(quick: bool) -> list[Row]:
             asked.append((name, quick))
+            if name == "page":
+                raise RuntimeError("no page")
             return [STEP] if name == "step" else []
 
         return rows
@@ -69,18 +70,18 @@ def test_command_measures_what_is_named_and_writes_it(
     monkeypatch.setattr(command, "_measure", measure)
     monkeypatch.setattr(command, "_set_environment", lambda: None)
     monkeypatch.setattr(command, "LATEST", tmp_path / "latest.json")
-    app = Typer()
-    app.command()(command.benchmark)
-    result = CliRunner().invoke(app, ["step", "browser", "--quick"])
+    result = CliRunner().invoke(command.app, ["step", "browser", "--quick"])
     assert result.exit_code == 0
     assert asked == [("step", True), ("browser", True)]
     assert "browser cannot be measured here" in result.output
     assert "Not met: step" in result.output
     assert len(json.loads((tmp_path / "latest.json").read_text())) == 1
     asked.clear()
-    assert CliRunner().invoke(app, ["--quick"]).exit_code == 0
+    failing = CliRunner().invoke(command.app, ["--quick"])
+    assert failing.exit_code == 1
+    assert "page has failed: no page" in failing.output
     assert [name for name, _ in asked] == [name for name in command.GROUPS if name != "large"]
-    wrong = CliRunner().invoke(app, ["stepp"])
+    wrong = CliRunner().invoke(command.app, ["stepp"])
     assert wrong.exit_code == 2
 
 
