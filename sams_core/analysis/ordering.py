@@ -128,6 +128,11 @@ def order_groups(groups: Sequence[Group], values: NDArray[Any]) -> list[Group]:
     return [Group(group.name, group.rows[cluster_order(values[group.rows])]) for group in groups]
 
 
+def natural_order(names: Sequence[Any]) -> NDArray[np.intp]:
+    """Order names so that numbers inside them count as numbers: z2 before z10."""
+    return np.array(sorted(range(len(names)), key=lambda at: _natural(names[at])), dtype=np.intp)
+
+
 def _natural(value: Any) -> list[tuple[int, int, str]]:
     pieces = re.findall(r"\d+|\D+", str(value))
     return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces]

@@ -1,85 +1,29 @@
-"""Masks as a picture: perturbations x latent dimensions, in named groups with dividers."""
+"""Masks as a picture: perturbations x latent dimensions, in named groups, to be clicked."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from sams_core.analysis.ordering import Group
-from sams_core.figures.style import DIVERGING, FAINT, LINE, PURPLE, SEQUENTIAL, apply_style
+from sams_core.figures.mask_labels import divide, frame, label
+from sams_core.figures.mask_layout import MAX_LABELLED_LATENTS, RowLayout, Strips
+from sams_core.figures.mask_views import SATURATION, SCALES, Beside, Chosen, MaskTables, Scale, View
+from sams_core.figures.style import FAINT, LINE, PURPLE, apply_style
 
-HEADER_PIXELS = 26
-LABELLED_ROW_PIXELS = 12
-MAX_LABELLED_LATENTS = 64
-WIDE_MAP_LATENTS = 6
-"""Latents from which on the map is as wide as the page."""
-SATURATION = 3.0
-"""Largest shift, in basal s.d., that has a colour of its own; beyond, it is strong anyway."""
-_HEIGHT_OF_DENSE_MAP = 1200
-_MARGIN = {"l": 8, "r": 8, "t": 40, "b": 16}
+CELL, ROW, LATENT = "cell", "row", "latent"
+"""What a clickable point stands for: the first entry of its ``customdata``."""
+_MARGIN = {"l": 8, "r": 8, "t": 30, "b": 16}
 _TITLE_PIXELS = 36
-_PROBABILITY_HOVER = "inclusion probability %{customdata[1]:.2f}<br>"
-
-
-@dataclass(frozen=True)
-class View:
-    """One way to look at the mask.
-
-    Attributes
-    ----------
-    label
-        What the control calls it.
-    unit
-        Title of the colour bar.
-    signed
-        Whether values go both ways from 0; otherwise they run from 0 to 1.
-    """
-
-    label: str
-    unit: str
-    signed: bool
-
-
-VIEWS = {
-    "probability": View("Inclusion probability", "Inclusion<br>probability", signed=False),
-    "stability": View("Stability", "Share of<br>seeds open", signed=False),
-    "effect": View("Signed effect", "Effect<br>(basal s.d.)", signed=True),
-    "embedding": View("Embedding", "Embedding<br>(basal s.d.)", signed=True),
-}
-
-
-@dataclass(frozen=True)
-class MaskTables:
-    """What the map shows and what its hover text says; (T, L) tables share rows and columns.
-
-    Attributes
-    ----------
-    values
-        What is coloured; NaN leaves the page's own colour.
-    probability
-        Inclusion probability; None without a mask.
-    effect, effect_sd
-        Posterior mean and standard deviation of the effect.
-    n_cells
-        (T,) cells of each perturbation.
-    seeds
-        Words about other seeds; None where they were not compared.
-    """
-
-    values: pd.DataFrame
-    probability: pd.DataFrame | None
-    effect: pd.DataFrame
-    effect_sd: pd.DataFrame
-    n_cells: pd.Series
-    seeds: pd.DataFrame | None = None
+_REACH = 400
+"""Pixels from a point's middle within which it answers; the nearest point does."""
+_PROBABILITY_HOVER = "inclusion probability %{customdata[3]:.2f}<br>"
 
 
 def mask_heatmap(
@@ -88,9 +32,16 @@ def mask_heatmap(
     latents: Sequence[str],
     view: View,
     *,
-    truth: pd.DataFrame | None = None,
+    beside: Beside | None = None,
+    chosen: Chosen | None = None,
+    scale: Scale | None = None,
+    width: int = 860,
 ) -> go.Figure:
-    """Draw the mask, and the simulated truth beside it when there is one.
+    """Draw the mask, and a second one beside it if given.
+
+    Every cell, row name and latent name lies under an invisible point, which answers to clicks
+    (a heatmap does not): its ``customdata`` begins with `CELL`, `ROW` or `LATENT`, the row's name
+    and the latent's name.
 
     Parameters
     ----------
@@ -103,8 +54,14 @@ def mask_heatmap(
         Columns to show, in order.
     view
         What ``tables.values`` are.
-    truth
-        (T, K) true mask, columns in the order to show.
+    beside
+        A second map.
+    chosen
+        What to frame.
+    scale
+        Colours, by default the first of `SCALES`.
+    width
+        Of the narrowest plot that the figure may be shown in, in pixels.
 
     Returns
     -------
@@ -112,93 +69,58 @@ def mask_heatmap(
         Rows are tall enough to be labelled up to about 100 perturbations; beyond, names are in
         the hover text only.
     """
-    layout = _RowLayout(groups)
-    widths = [len(latents), truth.shape[1]] if truth is not None else [len(latents)]
-    fig = make_subplots(
-        rows=1,
-        cols=len(widths),
-        shared_yaxes=True,
-        column_widths=[max(width, 1) for width in widths],
-        horizontal_spacing=0.02,
-        column_titles=["Model", "Simulated truth"] if truth is not None else None,
+    layout = RowLayout(groups)
+    n_maps = 1 if beside is None else 2
+    strips = Strips(layout, list(tables.values.index), latents, width // n_maps)
+    colours = scale or next(iter(SCALES.values()))
+    model = _model_trace(tables, layout, list(latents), view, colours)
+    if beside is None:
+        fig = go.Figure(model)
+    else:
+        fig = _two_panels(len(latents) + strips.columns, beside)
+        fig.add_trace(model, row=1, col=1)
+        fig.add_trace(_second_trace(beside, layout, model), row=1, col=2)
+    fig.add_traces(_points(tables, layout, strips, list(latents)))
+    titles = 0 if beside is None else _TITLE_PIXELS
+    height = layout.plot_height + strips.pixels + _MARGIN["t"] + _MARGIN["b"] + titles
+    apply_style(fig, height=height)
+    fig.update_layout(
+        margin={**_MARGIN, "t": _MARGIN["t"] + titles},
+        hoverdistance=_REACH,
+        hovermode="closest",
+        dragmode=False,
+        showlegend=False,
     )
-    fig.add_trace(_model_trace(tables, layout, list(latents), view), row=1, col=1)
-    if truth is not None:
-        fig.add_trace(_truth_trace(truth, layout), row=1, col=2)
-    titles = _TITLE_PIXELS if truth is not None else 0
-    apply_style(fig, height=layout.height + titles)
-    fig.update_layout(margin={**_MARGIN, "t": _MARGIN["t"] + titles})
-    fig.update_annotations(yshift=38, font_size=14)
-    if truth is None:
-        _narrow(fig, len(latents))
-    for column, width in enumerate(widths, start=1):
-        fig.update_xaxes(
-            side="top",
-            showgrid=False,
-            zeroline=False,
-            showticklabels=width <= MAX_LABELLED_LATENTS // len(widths),
-            tickangle=0 if width <= 24 // len(widths) else -90,
-            tickfont_size=12,
-            col=column,
-        )
-    _label_rows(fig, layout, tables.values.index)
-    _divide(fig, layout, fig.layout.xaxis.domain[1] if truth is None else 1.0)
+    fig.update_annotations(yshift=8, font_size=14)
+    label(fig, layout, strips, tables.values.index, list(latents), beside)
+    divide(fig, layout)
+    frame(fig, layout, strips, tables.values.index, list(latents), chosen or Chosen())
     return fig
 
 
-class _RowLayout:
-    """Where each row and each group's header lies on the vertical axis, in units of a row."""
-
-    def __init__(self, groups: Sequence[Group]) -> None:
-        self.row_pixels = _row_pixels(sum(len(group.rows) for group in groups))
-        header = HEADER_PIXELS / self.row_pixels
-        self.rows: list[int] = []
-        """Row numbers in order; -1 is a header."""
-        self.edges = [0.0]
-        self.headers: list[tuple[str, int, float]] = []
-        """Name, number of rows and upper edge of each group."""
-        self.group_of: list[str] = []
-        for group in groups:
-            if group.name:
-                self.headers.append((group.name, len(group.rows), self.edges[-1]))
-                self._append(-1, header, group.name)
-            for row in group.rows:
-                self._append(int(row), 1.0, group.name)
-        self.plot_height = round(self.edges[-1] * self.row_pixels)
-        self.height = self.plot_height + _MARGIN["t"] + _MARGIN["b"]
-        self.header_height = header
-
-    def _append(self, row: int, height: float, group: str) -> None:
-        self.rows.append(row)
-        self.group_of.append(group)
-        self.edges.append(self.edges[-1] + height)
-
-    def spread(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Order rows as shown, with NaN where headers are."""
-        shown = np.asarray(values, dtype=np.float64)[self.rows]
-        shown[np.array(self.rows) < 0] = np.nan
-        return shown
-
-
-def _row_pixels(n_rows: int) -> float:
-    for limit, pixels in ((30, 24.0), (60, 18.0), (100, 13.0)):
-        if n_rows <= limit:
-            return pixels
-    return max(2.0, min(11.0, _HEIGHT_OF_DENSE_MAP / n_rows))
+def _two_panels(width: float, beside: Beside) -> go.Figure:
+    return make_subplots(
+        rows=1,
+        cols=2,
+        shared_yaxes=True,
+        column_widths=[max(width, 1), max(beside.values.shape[1], 1)],
+        horizontal_spacing=0.02,
+        column_titles=["Model", html.escape(beside.title)],
+    )
 
 
 def _model_trace(
-    tables: MaskTables, layout: _RowLayout, latents: list[str], view: View
+    tables: MaskTables, layout: RowLayout, latents: list[str], view: View, scale: Scale
 ) -> go.Heatmap:
     values = layout.spread(tables.values[latents].to_numpy())
     limit = _limit(values) if view.signed else 1.0
     return go.Heatmap(
         z=np.round(values, 4),
-        x=latents,
+        x=list(range(len(latents))),
         y=layout.edges,
         zmin=-limit if view.signed else 0.0,
         zmax=limit,
-        colorscale=DIVERGING if view.signed else SEQUENTIAL,
+        colorscale=scale.signed if view.signed else scale.sequential,
         colorbar={
             "title": {"text": view.unit, "side": "top", "font": {"size": 12}},
             "thickness": 12,
@@ -208,107 +130,126 @@ def _model_trace(
             "yanchor": "top",
             "outlinewidth": 0,
         },
-        hoverongaps=False,
-        customdata=_hover(tables, layout, latents),
-        hovertemplate=(
-            "<b>%{customdata[0]}</b> · latent %{x}<br>"
-            + ("" if tables.probability is None else _PROBABILITY_HOVER)
-            + ("" if tables.seeds is None else "%{customdata[5]}<br>")
-            + "effect %{customdata[2]:+.2f} ± %{customdata[3]:.2f} s.d.<br>"
-            "%{customdata[4]}<extra></extra>"
-        ),
+        hoverinfo="skip",
         **_gaps(layout, len(latents)),
     )
 
 
-def _hover(tables: MaskTables, layout: _RowLayout, latents: list[str]) -> NDArray[np.object_]:
-    rows = np.array(layout.rows)
-    hover = np.empty((len(rows), len(latents), 6 if tables.seeds is not None else 5), dtype=object)
-    names = np.array([html.escape(str(name)) for name in tables.values.index], dtype=object)
-    hover[:, :, 0] = names[rows][:, None]
-    for place, table in enumerate((tables.probability, tables.effect, tables.effect_sd), start=1):
+def _second_trace(beside: Beside, layout: RowLayout, model: go.Heatmap) -> go.Heatmap:
+    names = np.array([html.escape(str(name)) for name in beside.values.index], dtype=object)
+    shape = (len(layout.rows), beside.values.shape[1])
+    hover = np.empty((*shape, 2), dtype=object)
+    hover[:, :, 0] = names[layout.rows][:, None]
+    hover[:, :, 1] = [html.escape(str(column)) for column in beside.values.columns]
+    same = {"zmin": model.zmin, "zmax": model.zmax, "colorscale": model.colorscale}
+    binary = {"zmin": 0, "zmax": 1, "colorscale": [[0.0, FAINT], [1.0, PURPLE]]}
+    return go.Heatmap(
+        z=layout.spread(beside.values.to_numpy(np.float64)),
+        x=list(range(shape[1])),
+        y=layout.edges,
+        showscale=False,
+        hoverongaps=False,
+        customdata=hover,
+        hovertemplate="<b>%{customdata[0]}</b> · %{customdata[1]}<br>"
+        + html.escape(beside.words)
+        + (": %{z}" if beside.binary else " %{z:.2f}")
+        + "<extra></extra>",
+        **(binary if beside.binary else same),
+        **_gaps(layout, shape[1]),
+    )
+
+
+def _points(
+    tables: MaskTables, layout: RowLayout, strips: Strips, latents: list[str]
+) -> list[go.Scattergl]:
+    """Invisible points on the first map's cells, on its row names and on its latent names."""
+    shown = [row for row in layout.rows if row >= 0]
+    y = layout.centres[layout.is_row]
+    names = tables.values.index.astype(str)[shown]
+    columns = np.arange(len(latents))
+    traces = [
+        _invisible(
+            np.tile(columns, len(y)),
+            np.repeat(y, len(latents)),
+            _cell_data(tables, layout, latents),
+            "<b>%{customdata[6]}</b> · latent %{customdata[2]}<br>"
+            + ("" if tables.probability is None else _PROBABILITY_HOVER)
+            + "effect %{customdata[4]:+.2f}"
+            + ("" if tables.effect_sd is None else " ± %{customdata[5]:.2f}")
+            + " s.d.<br>%{customdata[7]}"
+            + ("" if tables.seeds is None else "<br>%{customdata[8]}"),
+        )
+    ]
+    # Spaced like columns, so that the nearest point is that of the cell or name pointed at.
+    before = np.arange(-1, -strips.columns - 0.5, -1) if strips.columns >= 0.5 else np.array([-1])
+    before = before if layout.labelled else before[:0]
+    if len(before):
+        data = [[ROW, name, None, html.escape(name)] for name in names for _ in before]
+        points = np.tile(before, len(y)), np.repeat(y, len(before))
+        traces.append(_invisible(*points, data, "<b>%{customdata[3]}</b>"))
+    if strips.shows_latents:
+        data = [[LATENT, None, name, html.escape(name)] for name in latents]
+        above = np.full(len(latents), -strips.rows / 2)
+        traces.append(_invisible(columns, above, data, "<b>latent %{customdata[3]}</b>"))
+    headers = [
+        (html.escape(name), n, top + layout.header_height / 2) for name, n, top in layout.headers
+    ]
+    if headers:
+        everywhere = np.concatenate([before[::-1], columns])
+        texts = [[None, None, None, f"{name}: {n:,}"] for name, n, _ in headers for _ in everywhere]
+        y = np.repeat([at for *_, at in headers], len(everywhere))
+        points = np.tile(everywhere, len(headers)), y
+        traces.append(_invisible(*points, texts, "<b>%{customdata[3]}</b>"))
+    return traces
+
+
+def _invisible(x: NDArray[Any], y: NDArray[Any], data: Any, hover: str) -> go.Scattergl:
+    hidden = {"marker": {"opacity": 0}}
+    return go.Scattergl(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"opacity": 0, "size": 8, "color": LINE},
+        selected=hidden,
+        unselected=hidden,
+        customdata=data,
+        hovertemplate=f"{hover}<extra></extra>",
+        xaxis="x",
+        yaxis="y",
+    )
+
+
+def _cell_data(tables: MaskTables, layout: RowLayout, latents: list[str]) -> NDArray[np.object_]:
+    rows = np.array([row for row in layout.rows if row >= 0])
+    groups = [g for g, row in zip(layout.group_of, layout.rows, strict=True) if row >= 0]
+    data = np.empty((len(rows), len(latents), 8 + (tables.seeds is not None)), dtype=object)
+    data[:, :, 0] = CELL
+    data[:, :, 1] = tables.values.index.astype(str).to_numpy()[rows][:, None]
+    data[:, :, 2] = latents
+    for place, table in enumerate((tables.probability, tables.effect, tables.effect_sd), start=3):
         if table is not None:
-            hover[:, :, place] = np.round(layout.spread(table[latents].to_numpy()), 3)
+            data[:, :, place] = np.round(table[latents].to_numpy(np.float64)[rows], 3)
+    data[:, :, 6] = np.array([html.escape(name) for name in data[:, 0, 1]], dtype=object)[:, None]
     cells = tables.n_cells.to_numpy()[rows]
-    hover[:, :, 4] = np.array(
+    data[:, :, 7] = np.array(
         [
             f"{html.escape(group)} · {n:,} cells" if group else f"{n:,} cells"
-            for group, n in zip(layout.group_of, cells, strict=True)
+            for group, n in zip(groups, cells, strict=True)
         ],
         dtype=object,
     )[:, None]
     if tables.seeds is not None:
-        hover[:, :, 5] = tables.seeds[latents].to_numpy()[rows]
-    hover[rows < 0] = None
-    return hover
+        data[:, :, 8] = tables.seeds[latents].to_numpy()[rows]
+    return data.reshape(-1, data.shape[2])
 
 
-def _truth_trace(truth: pd.DataFrame, layout: _RowLayout) -> go.Heatmap:
-    names = np.array([html.escape(str(name)) for name in truth.index], dtype=object)
-    return go.Heatmap(
-        z=layout.spread(truth.to_numpy()),
-        x=[str(column) for column in truth.columns],
-        y=layout.edges,
-        zmin=0,
-        zmax=1,
-        colorscale=[[0.0, FAINT], [1.0, PURPLE]],
-        showscale=False,
-        hoverongaps=False,
-        customdata=np.broadcast_to(names[layout.rows][:, None], (len(layout.rows), truth.shape[1])),
-        hovertemplate="<b>%{customdata}</b> · %{x}<br>truly open: %{z}<extra></extra>",
-        **_gaps(layout, truth.shape[1]),
-    )
-
-
-def _gaps(layout: _RowLayout, n_columns: int) -> dict[str, int]:
+def _gaps(layout: RowLayout, n_columns: int) -> dict[str, int]:
     return {
         "xgap": 1 if n_columns <= MAX_LABELLED_LATENTS else 0,
-        "ygap": 1 if layout.row_pixels >= LABELLED_ROW_PIXELS else 0,
+        "ygap": 1 if layout.labelled else 0,
     }
 
 
 def _limit(values: NDArray[np.float64]) -> float:
     known = np.abs(values[np.isfinite(values)])
     return float(np.clip(np.quantile(known, 0.99), 0.1, SATURATION)) if known.size else 1.0
-
-
-def _narrow(fig: go.Figure, n_latents: int) -> None:
-    """Keep the columns of a map with few latents from growing as wide as the page."""
-    share = min(1.0, n_latents / WIDE_MAP_LATENTS)
-    fig.update_xaxes(domain=[0, share])
-    fig.update_traces(colorbar_x=share + 0.02, colorbar_xanchor="left")
-
-
-def _label_rows(fig: go.Figure, layout: _RowLayout, names: pd.Index) -> None:
-    labelled = layout.row_pixels >= LABELLED_ROW_PIXELS
-    centres = [(low + high) / 2 for low, high in zip(layout.edges, layout.edges[1:], strict=False)]
-    shown = [(centre, row) for centre, row in zip(centres, layout.rows, strict=True) if row >= 0]
-    fig.update_yaxes(
-        range=[layout.edges[-1], 0],
-        showgrid=False,
-        zeroline=False,
-        tickmode="array",
-        tickvals=[centre for centre, _ in shown] if labelled else [],
-        ticktext=[html.escape(str(names[row])) for _, row in shown] if labelled else [],
-        tickfont_size=12,
-    )
-
-
-def _divide(fig: go.Figure, layout: _RowLayout, right: float) -> None:
-    for name, size, top in layout.headers:
-        if top > 0:
-            line = top + 0.2 * layout.header_height
-            fig.add_shape(
-                **{"type": "line", "xref": "paper", "yref": "y", "line_color": LINE},
-                **{"x0": 0, "x1": right, "y0": line, "y1": line},
-            )
-        fig.add_annotation(
-            text=f"<b>{html.escape(name)}</b>  {size}",
-            xref="paper",
-            yref="y",
-            x=0,
-            y=top + 0.6 * layout.header_height,
-            xanchor="left",
-            showarrow=False,
-            font_size=13,
-        )

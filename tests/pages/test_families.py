@@ -53,7 +53,7 @@ def test_without_a_mask_the_shifts_are_shown(open_page: OpenPage) -> None:
     (chart,) = app.get("plotly_chart")
     spec = json.loads(chart.proto.spec)
     assert "Effect" in spec["data"][0]["colorbar"]["title"]["text"]
-    assert "inclusion probability" not in spec["data"][0]["hovertemplate"]
+    assert "inclusion probability" not in spec["data"][1]["hovertemplate"]
     assert len(set(spec["data"][0]["x"])) == 6
     assert not {"n_open", "open_latents"} & set(app.dataframe[0].value.columns)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anndata as ad
-import numpy as np
 import pytest
 
 from sams_core.analysis.stability import read_stability
@@ -34,8 +33,9 @@ def test_stability_over_seeds_can_be_coloured(seeds: Path, open_page: OpenPage) 
     assert stored is not None
     shown = figure(app)["data"][0]
     assert shown["colorbar"]["title"]["text"] == "Share of<br>seeds open"
-    values = {cell[0]: cell[5] for cell in np.asarray(shown["customdata"], object)[:, 0] if cell[0]}
-    latent = shown["x"][0]
+    cells = figure(app)["data"][1]["customdata"]
+    latent = cells[0][2]
+    values = {cell[1]: cell[8] for cell in cells if cell[2] == latent}
     assert values == {
         name: f"open in {round(share * 2)} of 2 seeds"
         for name, share in stored.share[latent].items()

@@ -1,0 +1,170 @@
+"""What the details of the masks page say first, in one or two plain sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sams_core.analysis.effect_tables import listed
+from sams_core.analysis.mask_tables import has_mask, open_entries
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from sams_core.analysis.enrichment import Enrichment
+
+
+def tell_entry(
+    masks: AnnData, perturbation: str, latent: str, threshold: float, seeds: str | None = None
+) -> str:
+    """Say what one mask entry is.
+
+    Parameters
+    ----------
+    masks
+        The checkpoint's mask table.
+    perturbation, latent
+        Names of its row and of its column.
+    threshold
+        Inclusion probability from which an entry counts as open.
+    seeds
+        In how many seeds it is open, in words.
+    """
+    entry = masks[perturbation, latent]
+    effect, sd = (float(entry.layers[name][0, 0]) for name in ("effect", "effect_sd"))
+    shift = f"it shifts cells by {effect:+.2f} ± {sd:.2f} basal s.d."
+    if not has_mask(masks):
+        return f"**{perturbation}** and **{latent}**: {shift}"
+    probability = float(entry.X[0, 0])
+    state = "opens" if open_entries(entry, threshold)[0, 0] else "does not open"
+    words = f" It is {seeds}." if seeds else ""
+    return (
+        f"**{perturbation}** {state} **{latent}** (inclusion probability {probability:.2f}); "
+        f"{shift}{words}"
+    )
+
+
+def tell_perturbation(masks: AnnData, row: pd.DataFrame, perturbation: str) -> str:
+    """Say which latent dimensions a perturbation shifts, and how well it is known.
+
+    Parameters
+    ----------
+    masks
+        The checkpoint's mask table.
+    row
+        From `sams_core.analysis.perturbation_details.mask_row`.
+    perturbation
+        Its name.
+    """
+    counts = masks.obs.loc[perturbation]
+    known = (
+        f"The model learned it from {int(counts['n_cells_train']):,} training cells; in the data "
+        f"{_genes(int(counts['n_significant']))} at FDR 5%."
+    )
+    if not has_mask(masks):
+        parts = [f"{latent} ({_shift(found)})" for latent, found in row.head(3).iterrows()]
+        return (
+            f"**{perturbation}** shifts every latent dimension, most of all {listed(parts)}, in "
+            f"basal s.d. {known}"
+        )
+    opened = row[row["open"]]
+    if opened.empty:
+        return f"**{perturbation}** opens no latent dimension at this threshold. {known}"
+    parts = [
+        f"{latent} ({_shift(found)}, {_shared(int(found['n_others']))})"
+        for latent, found in opened.head(4).iterrows()
+    ]
+    more = f" and {len(opened) - 4} more" if len(opened) > 4 else ""
+    return (
+        f"**{perturbation}** opens {len(opened)} of {len(row)} latent dimensions: "
+        f"{listed(parts)}{more}. {known}"
+    )
+
+
+def tell_latent(
+    openers: pd.DataFrame,
+    latent: str,
+    up: pd.DataFrame,
+    down: pd.DataFrame,
+    best: Enrichment | None,
+    *,
+    masked: bool,
+) -> str:
+    """Say who opens a latent dimension, which genes that moves, and the best gene set.
+
+    Parameters
+    ----------
+    openers
+        From `sams_core.analysis.latent_dimension.openers`.
+    latent
+        Name of the dimension.
+    up, down
+        Genes that the openers' typical step moves, from
+        `sams_core.analysis.latent_dimension.top_genes`.
+    best
+        Test of the perturbations or of the genes whose first set to name; None for none.
+    masked
+        Whether the model has a mask: without one every perturbation shifts every dimension.
+    """
+    effect = openers["effect"]
+    if openers.empty:
+        who = f"No perturbation opens **{latent}** at this threshold: it describes only how cells "
+        who += "differ by themselves. A step up along it"
+    elif not masked:
+        who = f"Every perturbation shifts **{latent}**, {listed(openers.index, limit=3)} most. "
+        who += f"A step of {typical_step(openers):+.1f} basal s.d."
+    else:
+        verb = "opens" if len(openers) == 1 else "open"
+        who = f"**{listed(openers.index, limit=5)}** {verb} **{latent}**"
+        towards = np.sign(typical_step(openers))
+        against = int((np.sign(effect) == -towards).sum())
+        if against:
+            who += f", {len(openers) - against} pushing it {_way(towards)}, {against} "
+            who += f"{_way(-towards)}. A step of {typical_step(openers):+.1f} basal s.d."
+        else:
+            who += f", pushing it {_way(towards)} by {abs(typical_step(openers)):.1f} basal s.d."
+            who += " on average. That step"
+    moves = [
+        f"{verb} {listed(genes.index, limit=3)}"
+        for verb, genes in (("raises", up), ("lowers", down))
+        if len(genes)
+    ]
+    text = f"{who} {' and '.join(moves) if moves else 'moves no gene clearly'}."
+    if best is not None and len(best.enriched):
+        first = best.enriched.iloc[0]
+        text += f" Best gene set: **{first['set']}** ({first['overlap']} of {best.n_chosen}, FDR "
+        text += f"{first['fdr']:.1g})."
+    return text
+
+
+def typical_step(openers: pd.DataFrame) -> float:
+    """Mean effect of the openers that push the way that most of the push goes; 1 without any.
+
+    Parameters
+    ----------
+    openers
+        From `sams_core.analysis.latent_dimension.openers`.
+    """
+    effect = openers["effect"].to_numpy(np.float64)
+    same = effect[np.sign(effect) == np.sign(effect.sum())]
+    return float(same.mean()) if len(same) and same.any() else 1.0
+
+
+def _genes(number: int) -> str:
+    if number == 0:
+        return "it changes no gene"
+    return f"it changes {number:,} gene{'s' if number > 1 else ''}"
+
+
+def _way(sign: float) -> str:
+    return "up" if sign > 0 else "down"
+
+
+def _shift(found: pd.Series) -> str:
+    return f"{found['effect']:+.1f} ± {found['effect_sd']:.1f}"
+
+
+def _shared(others: int) -> str:
+    return f"shared with {others}" if others else "alone"
