@@ -31,8 +31,8 @@ def model(screen: Screen) -> SAMSVAE:
     named = dict(made.module.named_parameters())
     with torch.no_grad():
         named["mask_logits"].copy_(8.0 * torch.randn(6, 3, generator=generator).sign())
-        named["embedding_loc"].copy_(2 * torch.randn(6, 3, generator=generator))
-        named["decoder_head.weight"].mul_(4)
+        named["embedding_loc"].copy_(torch.randn(6, 3, generator=generator))
+        named["decoder_head.weight"].mul_(2)
     made.module.eval()
     return made
 
@@ -67,13 +67,17 @@ PLAIN_ELBO = {
 }  # fmt: skip
 
 
-def test_bounds_agree_within_their_noise(model: SAMSVAE, screen: Screen) -> None:
-    cells, plain = np.arange(40), plain_of(model)
+def test_bounds_agree_within_their_noise(screen: Screen) -> None:
+    made = SAMSVAE(screen, n_latent=3, n_hidden=8, embedding_n_hidden=5)
+    with torch.no_grad():  # counts say little of the state: weights that differ little
+        dict(made.module.named_parameters())["decoder_head.weight"].mul_(0.1)
+    cells, plain = np.arange(40), plain_of(made)
     torch.manual_seed(0)
-    theirs = plain.iwelbo(*dense(screen, cells), n_particles=2000, cells_at_once=16).numpy()
-    ours = iwelbo(model.module, screen, cells, n_particles=2000)
-    np.testing.assert_allclose(theirs, ours, atol=0.3)
-    assert abs(float((theirs - ours).mean())) < 0.03
+    theirs = plain.iwelbo(*dense(screen, cells), n_particles=4000, cells_at_once=16).numpy()
+    ours = iwelbo(made.module, screen, cells, n_particles=4000)
+    np.testing.assert_allclose(theirs, ours, atol=0.1)
+    assert abs(float((theirs - ours).mean())) < 0.02
+    assert ours.std() > 1, "cells differ by more than the noise"
 
 
 def test_effects_agree_within_their_errors(model: SAMSVAE) -> None:
