@@ -13,8 +13,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sams_core.analysis.effects import LibrarySize
-from sams_core.analysis.expected import ExpressionTable, tabulate
+from sams_core.analysis.combination_summaries import (
+    BlockMoments,
+    ShiftSummary,
+    block_moments,
+    summarise,
+)
+from sams_core.analysis.drawn_cells import LibrarySize, library_sizes
+from sams_core.analysis.expression_curves import ExpressionCurve, fit_curves
 from sams_core.errors import ConfigError
 from sams_core.models import PerturbationVAE
 
@@ -23,7 +29,7 @@ INTERVAL = (0.05, 0.95)
 
 _BLOCKS = 16
 _STATES = 4  # antithetic pairs of cell states in a block
-_LIBRARY_NODES = 5
+_WITH_INTERVAL = ("predicted", "interaction")
 
 
 class TrainedModel(Protocol):
@@ -113,120 +119,123 @@ def predict_combination(
     sizes = model.library_sizes if library_size is None else library_size
     columns = model.perturbation_names.get_indexer(pd.Index(names))
     with torch.no_grad():
-        shifts = _shifts(model.module, columns, amounts, sizes, n_particles, seed)
-    table = _tabulate(names, shifts.double().cpu().numpy())
+        blocks = _blocks(model.module, columns, amounts, sizes, n_particles, seed)
+    table = _tabulate(names, summarise(blocks, INTERVAL, len(_WITH_INTERVAL)))
     table.index = pd.Index(model.gene_names, name="gene")
-    return CombinationPrediction(table, names, amounts, shifts.shape[1] * shifts.shape[3])
+    return CombinationPrediction(
+        table, names, amounts, sum(block.deviation.shape[1] for block in blocks)
+    )
 
 
-def _shifts(
+def _blocks(
     module: PerturbationVAE,
     columns: npt.NDArray[np.intp],
     doses: Sequence[float],
     library_size: LibrarySize,
     n_particles: int,
     seed: int,
-) -> Tensor:
-    """Shifts of each single and, last, of the combination: (C, B, S, D, G).
+) -> list[BlockMoments]:
+    """Moments of each single, their sum, the combination and its difference from the sum.
 
-    B blocks of D draws of E and M; the draws of a block share S cell states, each the average of
-    an antithetic pair.
+    There are B blocks of D draws of E and M; the draws of a block share S cell states, each the
+    average of an antithetic pair.
     """
     device, dtype = module.log_concentration.device, module.log_concentration.dtype
     generator = torch.Generator(device=device).manual_seed(seed)
-    blocks = min(_BLOCKS, n_particles // 2)
-    draws = n_particles // blocks
-    dosages = torch.zeros(len(columns) + 1, module.n_perturbations, device=device, dtype=dtype)
-    for row, (column, dose) in enumerate(zip(columns, doses, strict=True)):
-        dosages[row, column] = dosages[-1, column] = dose
-    sample = module.sample_shift_parameters(blocks * draws, generator)
-    shifts = module.shift(dosages, sample).transpose(0, 1)  # (C, B * D, L)
-    shifts = shifts.unflatten(1, (blocks, draws))[:, :, None]  # (C, B, 1, D, L)
+    n_blocks = min(_BLOCKS, n_particles // 2)
+    draws = n_particles // n_blocks
+    carried, order = np.unique(columns, return_inverse=True)  # so that names may come in any order
+    perturbations = torch.as_tensor(carried, device=device)
+    sample = module.sample_shift_parameters(n_blocks * draws, generator, perturbations)
+    amounts = torch.as_tensor(doses, device=device, dtype=dtype)
+    parts = torch.zeros(len(doses) + 1, len(doses), device=device, dtype=dtype)
+    parts[torch.arange(len(doses)), torch.as_tensor(order)] = amounts
+    parts[-1] = parts[:-1].sum(0)
+    shifts = module.shift(parts, sample).transpose(0, 1)  # (C, B * D, L)
+    shifts = shifts.unflatten(1, (n_blocks, draws)).transpose(0, 1)  # (B, C, D, L)
+    dosages = parts.new_zeros(len(parts), module.n_perturbations)
+    dosages[:, perturbations] = parts
 
-    shape = (blocks, _STATES, 1, module.config.n_latent)
-    half = torch.randn(shape, device=device, dtype=dtype, generator=generator)
+    half = torch.randn(
+        (n_blocks, _STATES, 1, module.n_latent), device=device, dtype=dtype, generator=generator
+    )
     states = torch.cat([half, -half], dim=1)  # (B, 2S, 1, L)
     untreated = module.state(states, torch.zeros_like(states), torch.zeros_like(dosages[:1]))
     control = module.log_proportions(untreated)  # (B, 2S, 1, G)
-    basal = states.expand(-1, -1, draws, -1)
-    treated = [
-        module.log_proportions(module.state(basal, shift, dose))
-        for shift, dose in zip(shifts, dosages, strict=True)
+    curve = _expression_curve(module, control, library_size)
+    return [
+        block_moments(_with_sums(_block_shifts(module, curve, *block, dosages)))
+        for block in zip(states, shifts, curve(control), strict=True)
     ]
-    expression = _expression_table(module, [control, *treated], library_size)
-    baseline = expression(control)
-    return torch.stack(
-        [(expression(part) - baseline).unflatten(1, (2, _STATES)).mean(1) for part in treated]
-    )
 
 
-def _expression_table(
-    module: PerturbationVAE, log_proportions: Sequence[Tensor], library_size: LibrarySize
-) -> ExpressionTable:
-    """Table that covers all the given log proportions, of which control's come first."""
-    flat = [values.flatten(0, -2) for values in log_proportions]
-    sizes = np.atleast_1d(np.asarray(library_size, np.float64))
-    levels = (np.arange(_LIBRARY_NODES) + 0.5) / _LIBRARY_NODES
-    nodes = np.unique(np.quantile(sizes, levels)) if len(sizes) > 1 else sizes
-    return tabulate(
-        torch.stack([values.amin(0) for values in flat]).amin(0),
-        torch.stack([values.amax(0) for values in flat]).amax(0),
+def _block_shifts(
+    module: PerturbationVAE,
+    curve: ExpressionCurve,
+    states: Tensor,
+    shifts: Tensor,
+    control: Tensor,
+    dosages: Tensor,
+) -> Tensor:
+    """Expression shifts of a block, averaged over antithetic pairs of states: (C, S, D, G).
+
+    Parameters
+    ----------
+    module
+        The model.
+    curve
+        Expected expression.
+    states : (2S, 1, L) tensor
+        Cell states.
+    shifts : (C, D, L) tensor
+        Latent shifts.
+    control : (2S, 1, G) tensor
+        Expected expression of the states untreated.
+    dosages : (C, T) tensor
+        Doses behind the shifts.
+    """
+    basal = states.expand(-1, shifts.shape[1], -1)
+    treated = [
+        module.state(basal, shift, dosage) for shift, dosage in zip(shifts, dosages, strict=True)
+    ]
+    expression = curve(module.log_proportions(torch.stack(treated)))  # (C, 2S, D, G)
+    plus, minus = expression.sub_(control).chunk(2, dim=1)
+    return plus.add_(minus).mul_(0.5)
+
+
+def _with_sums(shifts: Tensor) -> Tensor:
+    """Singles, their sum, the combination and its difference from the sum: (C + 2, S, D, G)."""
+    singles, predicted = shifts[:-1], shifts[-1:]
+    additive = singles.sum(0, keepdim=True)
+    return torch.cat([singles, additive, predicted, predicted - additive])
+
+
+def _expression_curve(
+    module: PerturbationVAE, control: Tensor, library_size: LibrarySize
+) -> ExpressionCurve:
+    """Mean over library sizes, with the distribution of total counts of an average control cell."""
+    sizes = library_sizes(module, library_size)
+    curves = fit_curves(
         module.log_concentration,
-        reference=flat[0].exp().mean(0),
-        library_sizes=torch.as_tensor(nodes).to(flat[0]),
+        reference=control.flatten(0, -2).exp().mean(0),
+        library_sizes=sizes,
         mean_floor=module.config.mean_floor,
     )
+    return curves.mean(sizes)
 
 
-def _tabulate(names: Sequence[str], shifts: npt.NDArray[np.float64]) -> pd.DataFrame:
-    """Columns of the prediction's table from (C, B, S, D, G) shifts, the combination last."""
-    additive = shifts[:-1].sum(0)
-    parts = dict(zip(names, shifts[:-1], strict=True))
-    parts |= {
-        "additive": additive,
-        "predicted": shifts[-1],
-        "interaction": shifts[-1] - additive,
-    }
-    columns: dict[str, npt.NDArray[np.float64]] = {}
-    for name, values in parts.items():
-        summary = _summarise(values)
-        columns[name] = summary.mean
-        columns[f"{name}_sd"] = summary.sd
-        if name in ("predicted", "interaction"):
-            columns[f"{name}_lower"], columns[f"{name}_upper"] = summary.lower, summary.upper
-            columns[f"{name}_se"] = summary.standard_error
-    return pd.DataFrame(columns)
-
-
-@dataclass(frozen=True)
-class _Summary:
-    mean: npt.NDArray[np.float64]
-    standard_error: npt.NDArray[np.float64]
-    sd: npt.NDArray[np.float64]
-    lower: npt.NDArray[np.float64]
-    upper: npt.NDArray[np.float64]
-
-
-def _summarise(values: npt.NDArray[np.float64]) -> _Summary:
-    """Mean over cell states, and its spread over draws, of (B, S, D, G) shifts.
-
-    Within a block, the variance over draws of the average over S shared states is the wanted
-    variance plus 1/S of the draw-by-state interaction's, which the two-way residuals give.
-    """
-    blocks, states, draws, _ = values.shape
-    by_draw = values.mean(1)  # (B, D, G)
-    by_block = by_draw.mean(1)  # (B, G)
-    deviation = by_draw - by_block[:, None]
-    observed = np.square(deviation).sum((0, 1)) / (blocks * (draws - 1))
-    residual = values - values.mean(2, keepdims=True) - deviation[:, None]
-    interaction = np.square(residual).sum((0, 1, 2)) / (blocks * (states - 1) * (draws - 1))
-    wanted = np.clip(observed - interaction / states, 0, None)
-    share = np.divide(wanted, observed, out=np.zeros_like(observed), where=observed > 0)
-    scale = np.sqrt(share * draws / (draws - 1))
-    lower, upper = np.quantile(deviation.reshape(blocks * draws, -1), INTERVAL, axis=0) * scale
-    mean = by_block.mean(0)
-    standard_error = by_block.std(0, ddof=1) / np.sqrt(blocks)
-    return _Summary(mean, standard_error, np.sqrt(wanted), mean + lower, mean + upper)
+def _tabulate(names: Sequence[str], summary: ShiftSummary) -> pd.DataFrame:
+    """Columns of the prediction's table."""
+    columns: dict[str, npt.NDArray[np.floating]] = {}
+    for row, name in enumerate([*names, "additive", *_WITH_INTERVAL]):
+        columns[name] = summary.mean[row]
+        columns[f"{name}_sd"] = summary.sd[row]
+        if name in _WITH_INTERVAL:
+            place = _WITH_INTERVAL.index(name)
+            columns[f"{name}_lower"] = summary.lower[place]
+            columns[f"{name}_upper"] = summary.upper[place]
+            columns[f"{name}_se"] = summary.standard_error[row]
+    return pd.DataFrame(columns, dtype=np.float64)
 
 
 def _check_names(perturbations: Sequence[str], known: pd.Index) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from sams_core.analysis.cell_space import CellSpace
-from sams_core.analysis.effects import (
+from sams_core.analysis.drawn_cells import (
     DrawnCells,
+    LatentCells,
     draw_cells,
     draw_gamma,
+    draw_latent_cells,
     log_normalised,
     particles_at_once,
 )
@@ -68,7 +70,7 @@ def mean_count_effects(
     at_once = particles_at_once(module, n_particles, max_elements)
     for done in range(0, n_particles, at_once):
         size = min(at_once, n_particles - done)
-        cells = draw_cells(module, size, library_size, generator)
+        cells = draw_latent_cells(module, size, library_size, generator)
         control = cells.expected_counts(doses.new_zeros(1, doses.shape[1]))
         rows = max(1, max_elements // (size * module.n_genes))
         for start in range(0, len(doses), rows):
@@ -222,5 +224,5 @@ def draw_counts(
         generator=generator,
     )
     gamma = draw_gamma(module, shape, generator)
-    cells = DrawnCells(module, z_basal, sample, batch.library_size, gamma, batch.batch_index)
-    return cells.counts(batch.dosages, generator)
+    latent = LatentCells(module, z_basal, sample, batch.library_size, batch.batch_index)
+    return DrawnCells(latent, gamma).counts(batch.dosages, generator)

@@ -18,7 +18,8 @@ from sams_core.analysis import evaluation_masks
 from sams_core.analysis.comparison import read_evaluation
 from sams_core.analysis.condition_effects import dosages_of
 from sams_core.analysis.differential import group_statistics, log_normalise
-from sams_core.analysis.effects import draw_cells, model_ate
+from sams_core.analysis.drawn_cells import draw_cells
+from sams_core.analysis.effects import model_ate
 from sams_core.analysis.evaluate import (
     PREDICTIVE_CHECK,
     STEPS,

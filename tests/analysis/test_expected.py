@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import NegativeBinomial
 
-from sams_core.analysis.expected import expected_log_normalised, tabulate
+from sams_core.analysis.expected import expected_given_total, expected_log_normalised
 
 G = 7
 
@@ -59,37 +61,31 @@ def test_single_precision_keeps_four_digits() -> None:
     torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-4)
 
 
-def test_table_follows_the_exact_expectation_and_averages_library_sizes() -> None:
-    sizes = torch.tensor([200.0, 900.0], dtype=torch.float64)
-    log_mean, log_concentration = parameters(1.0)
-    torch.manual_seed(3)
-    cells = (log_mean + 0.2 * torch.randn(40, G, dtype=torch.float64)).log_softmax(-1)
-    by_size = [expected_log_normalised(cells + s.log(), log_concentration) for s in sizes]
-    exact = torch.stack(by_size).mean(0)
-    table = tabulate(
-        cells.min(0).values,
-        cells.max(0).values,
-        log_concentration,
-        reference=cells.exp().mean(0),
-        library_sizes=sizes,
-    )
-    assert (table(cells) - exact).abs().max() < 0.02
-    centred, expected = table(cells) - table(cells).mean(0), exact - exact.mean(0)
-    assert (centred - expected).abs().max() < 0.02
+def test_cells_of_many_sizes_do_not_disturb_each_other() -> None:
+    cells = [parameters(library)[0] for library in (0.5, 40.0, 3_000.0, 1e5)] * 40
+    log_concentration = parameters(1.0)[1]
+    together = expected_log_normalised(torch.stack(cells).view(4, 40, G), log_concentration)
+    alone = torch.stack([expected_log_normalised(cell, log_concentration) for cell in cells])
+    torch.testing.assert_close(together.view(-1, G), alone, rtol=0, atol=5e-6)
 
 
-def test_table_of_one_cell_is_exact_there() -> None:
-    log_mean, log_concentration = parameters(1.0)
-    library = torch.tensor([300.0], dtype=torch.float64)
-    exact = expected_log_normalised(log_mean + library.log(), log_concentration)
-    table = tabulate(
-        log_mean - 1,
-        log_mean + 1,
-        log_concentration,
-        reference=log_mean.exp(),
-        library_sizes=library,
-    )
-    torch.testing.assert_close(table(log_mean), exact, rtol=0, atol=1e-3)
-    outside = table(log_mean - 5)
-    assert torch.isfinite(outside).all()
-    assert (outside < exact).all()
+def test_given_the_total_of_the_same_cell_it_is_the_same() -> None:
+    log_mean, log_concentration = parameters(60.0)
+    expected = expected_log_normalised(log_mean, log_concentration)
+    got = expected_given_total(log_mean, log_concentration, log_mean)
+    torch.testing.assert_close(got, expected)
+
+
+def test_given_a_total_of_one_gene_it_is_a_plain_integral() -> None:
+    """With concentration 1 the integrand is a rational function, integrated on a fine grid."""
+    log_mean = torch.tensor([[-1.0], [0.5]], dtype=torch.float64)
+    size, theta = torch.tensor([math.log(20.0)], dtype=torch.float64), torch.zeros(1).double()
+    t = torch.logspace(-12, 2, 200_001, dtype=torch.float64)
+
+    def laplace(log_mu: Tensor, at: Tensor) -> Tensor:
+        return 1 / (1 + log_mu.exp() * -torch.expm1(-at))
+
+    ratio = 1 - laplace(log_mean, (1 + 1e4) * t) / laplace(log_mean, t)
+    expected = torch.trapezoid(laplace(size, t) * ratio / t, t) / math.log(2)
+    got = expected_given_total(log_mean, theta, size)
+    torch.testing.assert_close(got[:, 0], expected, rtol=1e-4, atol=1e-5)
