@@ -95,7 +95,7 @@ def train(path: Path, on_disk: bool) -> dict[str, float]:
         ends.append(time.perf_counter())
         keep(self, *arguments)
 
-    Keeper.on_train_batch_end = timed  # type: ignore[method-assign]
+    Keeper.on_train_batch_end = timed  # type: ignore[assignment,method-assign]
     with tempfile.TemporaryDirectory() as folder:
         model.train(
             out=Path(folder) / "run", progress=False, max_steps=STEPS, n_particles=N_PARTICLES,

@@ -85,8 +85,10 @@ def test_tables_and_scores_are_those_in_memory(path: Path, on_disk: Screen, tmp_
             ad.read_h5ad(tmp_path / name / "explorer" / f"{table}.h5ad") for name in screens
         )
         for layer in (None, *one.layers):
-            values = [held.X if layer is None else held.layers[layer] for held in (one, other)]
-            np.testing.assert_allclose(*(_dense(value) for value in values), atol=1e-6)
+            got, expected = (
+                held.X if layer is None else held.layers[layer] for held in (one, other)
+            )
+            np.testing.assert_allclose(_dense(got), _dense(expected), atol=1e-6)
         assert one.obs.equals(other.obs)
         assert one.var.equals(other.var)
     assert found["disk"]["scores"] == found["memory"]["scores"]
@@ -99,10 +101,12 @@ def test_commands_leave_the_counts_in_the_file(
     done = run("train", path, "--out", tmp_path / "run", *KEY, *SHORT, "--on-disk")
     assert done.exit_code == 0, done.output
     read: list[bool] = []
-    monkeypatch.setattr(
-        "sams_core.analysis.prepare.read_screen",
-        lambda *args, **options: read.append(options["on_disk"]) or read_screen(*args, **options),
-    )
+
+    def noted(*arguments: Any, **options: Any) -> Screen:
+        read.append(options["on_disk"])
+        return read_screen(*arguments, **options)
+
+    monkeypatch.setattr("sams_core.analysis.prepare.read_screen", noted)
     for command in ("prepare", "evaluate"):
         few = ("--n-particles", "50") if command == "prepare" else ("--ate-particles", "50")
         done = run(command, tmp_path / "run", *few)
