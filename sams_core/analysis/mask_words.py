@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from sams_core.analysis.effect_tables import listed
+from sams_core.analysis.enrichment import ALPHA
 from sams_core.analysis.mask_tables import has_mask, open_entries
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from sams_core.analysis.enrichment import Enrichment
+    from sams_core.analysis.latent_enrichment import LatentEnrichment
 
 
 def tell_entry(
@@ -88,7 +89,7 @@ def tell_latent(
     latent: str,
     up: pd.DataFrame,
     down: pd.DataFrame,
-    best: Enrichment | None,
+    tests: LatentEnrichment | None,
     *,
     masked: bool,
 ) -> str:
@@ -103,8 +104,8 @@ def tell_latent(
     up, down
         Genes that the openers' typical step moves, from
         `sams_core.analysis.latent_dimension.top_genes`.
-    best
-        Test of the perturbations or of the genes whose first set to name; None for none.
+    tests
+        Of gene sets; the best set of all is named.
     masked
         Whether the model has a mask: without one every perturbation shifts every dimension.
     """
@@ -127,16 +128,19 @@ def tell_latent(
             who += f", pushing it {_way(towards)} by {abs(typical_step(openers)):.1f} basal s.d."
             who += " on average. That step"
     moves = [
-        f"{verb} {listed(genes.index, limit=3)}"
+        f"{verb} {listed(genes.index[:3])}"
         for verb, genes in (("raises", up), ("lowers", down))
         if len(genes)
     ]
-    text = f"{who} {' and '.join(moves) if moves else 'moves no gene clearly'}."
-    if best is not None and len(best.enriched):
-        first = best.enriched.iloc[0]
-        text += f" Best gene set: **{first['set']}** ({first['overlap']} of {best.n_chosen}, FDR "
-        text += f"{first['fdr']:.1g})."
-    return text
+    text = f"{who} {' and '.join(moves) + ' most' if moves else 'moves no gene clearly'}."
+    if tests is None or tests.best is None:
+        return f"{text} No gene set is enriched at an FDR of {ALPHA:.0%}."
+    what, best = tests.best
+    first = best.enriched.iloc[0]
+    return (
+        f"{text} The best gene set is **{first['set']}**, with {first['overlap']} of the "
+        f"{best.n_chosen} {what} (FDR {first['fdr']:.1g})."
+    )
 
 
 def typical_step(openers: pd.DataFrame) -> float:

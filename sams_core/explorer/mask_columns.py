@@ -80,7 +80,7 @@ RESPONSE = {
 """Columns of `sams_core.analysis.latent_dimension.latent_response`."""
 
 ENRICHED = {
-    "set": _TEXT("Gene set", width=220, pinned=True),
+    "set": _TEXT("Gene set", width=185, pinned=True),
     "overlap": _NUMBER("Shared", help="Names of the list that are in the set."),
     "set_size": _NUMBER("Set size", help="Members of the set in the background."),
     "expected": _NUMBER("Expected", format="%.1f", help="Shared names that chance would give."),

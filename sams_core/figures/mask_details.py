@@ -78,7 +78,7 @@ def effect_dots(row: pd.DataFrame) -> go.Figure:
             "inclusion probability %{customdata:.2f}<extra></extra>",
         )
     _finish(fig, len(row), "Effect (basal s.d.)", list(_safe(row.index)))
-    return fig.update_layout(showlegend=True)
+    return fig.update_layout(showlegend=True, margin_t=40)
 
 
 def gene_pairs(genes: pd.DataFrame, *, limit: int = 20) -> go.Figure:
@@ -116,7 +116,7 @@ def gene_pairs(genes: pd.DataFrame, *, limit: int = 20) -> go.Figure:
             "FDR in the data %{customdata[1]:.1e}<extra></extra>",
         )
     _finish(fig, len(shown), "Effect (log2)", list(names))
-    return fig.update_layout(showlegend=True)
+    return fig.update_layout(showlegend=True, margin_t=40)
 
 
 def _safe(names: pd.Index) -> list[str]:
@@ -130,4 +130,4 @@ def _finish(fig: go.Figure, n_rows: int, title: str, order: list[str] | None = N
         axis |= {"categoryorder": "array", "categoryarray": order}
     fig.update_yaxes(**axis)
     fig.update_xaxes(title=title, zeroline=True)
-    return fig.update_layout(showlegend=False, bargap=0.35)
+    return fig.update_layout(showlegend=False, bargap=0.35, margin_t=12)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ def draw(tables: MaskTables, blocks: list[Group], **options: object) -> go.Figur
     return mask_heatmap(tables, blocks, latents, VIEWS["probability"], **options)  # type: ignore[arg-type]
 
 
-def points(fig: go.Figure, kind: str | None = None) -> list[tuple[float, float, list[object]]]:
+def points(fig: go.Figure, kind: str | None = None) -> list[tuple[float, float, list[Any]]]:
     """Clickable points: x, y and what is known of them."""
     found = [
         (float(x), float(y), list(data))
@@ -122,7 +123,7 @@ def test_names_of_rows_and_latents_can_be_clicked_where_they_are_written(n_laten
     assert [data[2] for *_, data in latents] == latent_names(fig)
     assert all(top < y < 0 for _, y, _ in latents)
     ticks = dict(zip(fig.layout.yaxis.ticktext, fig.layout.yaxis.tickvals, strict=True))
-    assert all(ticks[str(data[1])] == y for _, y, data in rows)
+    assert all(ticks[data[1]] == y for _, y, data in rows)
 
 
 def test_a_header_only_names_its_group() -> None:
