@@ -1,0 +1,213 @@
+"""Which pairs of perturbations to test: every pair's predicted effect, scored by several goals.
+
+Each pair is predicted at the same 16 posterior draws of E and M and 8 antithetic pairs of cell
+states (:mod:`sams_core.analysis.shared_draws`), so that pairs are compared on the same footing; a
+single pair is predicted more closely by
+:func:`sams_core.analysis.combinations.predict_combination`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from sams_core.analysis.pair_goals import Goals, interaction_columns, mean_columns
+from sams_core.analysis.shared_draws import SharedDraws, shared_draws
+from sams_core.errors import ConfigError
+from sams_core.perturbation_model import PerturbationModel
+
+MAX_PAIRS = 125_000
+"""Pairs that one search takes: 500 perturbations."""
+_AT_ONCE = 8  # pairs whose states, of a thousand genes, stay in a core's cache
+
+
+@dataclass(frozen=True)
+class PairSearch:
+    """Predicted effects of pairs.
+
+    Attributes
+    ----------
+    table
+        One row a pair, indexed by its name (``"A+B"``): ``first``, ``second``, ``in_training``,
+        ``size`` (root mean square over genes of the predicted effect, log2 units); for each goal
+        ``NAME`` (mean predicted effect on its genes), ``NAME_sd`` (posterior standard deviation),
+        ``NAME_se`` (Monte Carlo standard error) and ``NAME_additive`` (sum of the singles);
+        ``interaction`` (root mean square over genes of prediction minus sum, noise taken off),
+        ``interaction_sd`` (posterior standard deviation along the interaction) and
+        ``interaction_ratio`` of the two; ``cosine`` with the target profile, ``projection`` on it
+        (1: all the way) and ``projection_sd``; ``novelty`` (root mean square difference from the
+        nearest training condition's predicted effect) and ``nearest``, its name.
+    n_pairs
+        Pairs asked for.
+    complete
+        Whether all were predicted; else the search was cancelled, and the table holds the first.
+    """
+
+    table: pd.DataFrame
+    n_pairs: int
+    complete: bool
+
+
+@torch.no_grad()
+def search_pairs(
+    model: PerturbationModel,
+    *,
+    perturbations: Sequence[str] | None = None,
+    given: str | None = None,
+    goals: Mapping[str, Sequence[str]] | None = None,
+    towards: pd.Series | None = None,
+    training: Sequence[Sequence[str]] = (),
+    library_size: float | npt.ArrayLike | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> PairSearch:
+    """Predict all pairs of perturbations, or one with each other, and score them.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    perturbations
+        Those to pair; by default all.
+    given
+        One that every pair has; by default none.
+    goals
+        Name of a goal to the genes whose mean effect is asked for: one gene, or a set.
+    towards
+        A profile to move to, by gene, log2 units against control; genes without a number do not
+        count.
+    training
+        Perturbations of each training condition, from which novelty is a distance.
+    library_size
+        Counts of a cell, or sizes to average over; by default those of the training cells.
+    seed
+        Of every draw.
+    progress
+        Called with the share done, in [0, 1].
+    cancelled
+        Asked every few pairs; True ends the search with what it has.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, a goal without a gene of the model, a profile of zeros, or more than
+        `MAX_PAIRS` pairs.
+    """
+    pairs = _pairs(model.perturbation_names, perturbations, given)
+    known = [members for members in training if set(members) <= set(model.perturbation_names)]
+    used, place = _renumber(model.perturbation_names, pairs, known)
+    sizes = model.library_sizes if library_size is None else library_size
+    draws = shared_draws(model.module, used, sizes, seed=seed)
+    effects_of = _Conditions(draws)
+    scoring = Goals.make(
+        model.gene_names,
+        goals or {},
+        towards,
+        {"+".join(members): effects_of([place[m] for m in members]) for members in known},
+        draws.control,
+    )
+    singles = torch.stack([effects_of([t]) for t in range(len(used))])
+    rows = np.array([[place[first], place[second]] for first, second in pairs])
+    report = progress or (lambda share: None)
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    done = 0
+    while done < len(rows) and not (cancelled is not None and cancelled()):
+        report(done / len(rows))
+        part = slice(done, min(done + _AT_ONCE, len(rows)))
+        for name, values in _score(draws, singles, rows[part], scoring).items():
+            columns.setdefault(name, np.empty(len(rows)))[part] = values.cpu().numpy()
+        done = part.stop
+    if done == len(rows):
+        report(1.0)
+    found = {name: values[:done] for name, values in columns.items()}
+    return PairSearch(
+        _table(pairs[:done], found, scoring, known), len(pairs), complete=done == len(rows)
+    )
+
+
+def interaction_map(search: PairSearch, column: str) -> pd.DataFrame:
+    """A column of the table as a symmetric matrix of perturbations, NaN where there is no pair."""
+    table = search.table
+    codes, names = pd.factorize(table[["first", "second"]].to_numpy().ravel())
+    values = np.full((len(names), len(names)), np.nan)
+    rows, columns = codes.reshape(-1, 2).T
+    values[rows, columns] = values[columns, rows] = table[column]
+    return pd.DataFrame(values, index=names, columns=names)
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """Effects (B, S, D, G) of a condition by the numbers of its perturbations."""
+
+    draws: SharedDraws
+
+    def __call__(self, members: Sequence[int]) -> Tensor:
+        return self.draws.effects(self.draws.contribution[list(members)].sum(0)[None])[0]
+
+
+def _score(
+    draws: SharedDraws, singles: Tensor, rows: npt.NDArray[np.intp], scoring: Goals
+) -> dict[str, Tensor]:
+    """Columns of a few pairs."""
+    first, second = torch.as_tensor(rows.T)
+    effects = draws.effects(draws.contribution[first] + draws.contribution[second])
+    additive = singles[first] + singles[second]
+    columns = mean_columns(effects, additive, scoring)
+    return columns | interaction_columns(effects.sub_(additive))
+
+
+def _pairs(
+    names: pd.Index, perturbations: Sequence[str] | None, given: str | None
+) -> list[tuple[str, str]]:
+    chosen = list(dict.fromkeys(map(str, names if perturbations is None else perturbations)))
+    for name in [*chosen, *([] if given is None else [given])]:
+        if name not in names:
+            raise ConfigError(f"The model knows no perturbation {name!r}: name one it has.")
+    if given is not None:
+        pairs = [(given, other) for other in chosen if other != given]
+    else:
+        pairs = [(a, b) for i, a in enumerate(chosen) for b in chosen[i + 1 :]]
+    if not pairs:
+        raise ConfigError("There is no pair to predict: choose two or more perturbations.")
+    if len(pairs) > MAX_PAIRS:
+        raise ConfigError(
+            f"{len(chosen):,} perturbations make {len(pairs):,} pairs, and a search takes "
+            f"{MAX_PAIRS:,}: choose fewer perturbations, or one that every pair has."
+        )
+    return pairs
+
+
+def _renumber(
+    names: pd.Index, pairs: Sequence[tuple[str, str]], training: Sequence[Sequence[str]]
+) -> tuple[list[int], dict[str, int]]:
+    """Numbers in the model of the perturbations in use, and each one's place among them."""
+    wanted = dict.fromkeys(name for members in [*pairs, *training] for name in members)
+    return names.get_indexer(pd.Index(list(wanted))).tolist(), {n: i for i, n in enumerate(wanted)}
+
+
+def _table(
+    pairs: Sequence[tuple[str, str]],
+    columns: Mapping[str, npt.NDArray[np.float64]],
+    scoring: Goals,
+    training: Sequence[Sequence[str]],
+) -> pd.DataFrame:
+    seen = {frozenset(members) for members in training}
+    table = pd.DataFrame(
+        {
+            "first": [first for first, _ in pairs],
+            "second": [second for _, second in pairs],
+            "in_training": [frozenset(pair) in seen for pair in pairs],
+            **columns,
+        },
+        index=pd.Index(["+".join(pair) for pair in pairs], name="pair"),
+    )
+    if "nearest" in table:
+        table["nearest"] = np.array(scoring.reference_names, object)[table["nearest"].astype(int)]
+    return table
