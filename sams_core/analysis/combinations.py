@@ -19,8 +19,9 @@ from sams_core.analysis.combination_summaries import (
     block_moments,
     summarise,
 )
-from sams_core.analysis.drawn_cells import LibrarySize, library_sizes
-from sams_core.analysis.expression_curves import ExpressionCurve, fit_curves
+from sams_core.analysis.decoded_expression import expression_curve
+from sams_core.analysis.drawn_cells import LibrarySize
+from sams_core.analysis.expression_curves import ExpressionCurve
 from sams_core.errors import ConfigError
 from sams_core.models import PerturbationVAE
 
@@ -162,7 +163,7 @@ def _blocks(
     states = torch.cat([half, -half], dim=1)  # (B, 2S, 1, L)
     untreated = module.state(states, torch.zeros_like(states), torch.zeros_like(dosages[:1]))
     control = module.log_proportions(untreated)  # (B, 2S, 1, G)
-    curve = _expression_curve(module, control, library_size)
+    curve = expression_curve(module, control, library_size)
     return [
         block_moments(_with_sums(_block_shifts(module, curve, *block, dosages)))
         for block in zip(states, shifts, curve(control), strict=True)
@@ -208,20 +209,6 @@ def _with_sums(shifts: Tensor) -> Tensor:
     singles, predicted = shifts[:-1], shifts[-1:]
     additive = singles.sum(0, keepdim=True)
     return torch.cat([singles, additive, predicted, predicted - additive])
-
-
-def _expression_curve(
-    module: PerturbationVAE, control: Tensor, library_size: LibrarySize
-) -> ExpressionCurve:
-    """Mean over library sizes, with the distribution of total counts of an average control cell."""
-    sizes = library_sizes(module, library_size)
-    curves = fit_curves(
-        module.log_concentration,
-        reference=control.flatten(0, -2).exp().mean(0),
-        library_sizes=sizes,
-        mean_floor=module.config.mean_floor,
-    )
-    return curves.mean(sizes)
 
 
 def _tabulate(names: Sequence[str], summary: ShiftSummary) -> pd.DataFrame:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy.typing as npt
 from torch import Tensor
 
-from sams_core.analysis.drawn_cells import library_sizes
+from sams_core.analysis.drawn_cells import LibrarySize, library_sizes
 from sams_core.analysis.expression_curves import ExpressionCurve, fit_curves
 from sams_core.models import PerturbationVAE
 
 
 def expression_curve(
-    module: PerturbationVAE, control: Tensor, library_size: float | npt.ArrayLike
+    module: PerturbationVAE, control: Tensor, library_size: LibrarySize
 ) -> ExpressionCurve:
     """Expected ``log2(1e4 * x / sum(x) + 1)`` by log proportion, averaged over library sizes.
 
