@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from sams_core.analysis import mask_words
-from sams_core.analysis.mask_tables import latent_table
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.links import tell
+from sams_core.explorer.mask_latent import show_latent
 from sams_core.explorer.mask_page import LATENT_KEY, PERTURBATION_KEY, MaskPage, choose
 from sams_core.explorer.mask_perturbation import show_perturbation
 from sams_core.figures.mask_views import Chosen
@@ -72,8 +72,7 @@ def show_details(page: MaskPage, chosen: Chosen) -> None:
         show_perturbation(page, chosen.row)
     elif chosen.latent is not None:
         st.subheader(f"Latent dimension {chosen.latent}", anchor="details")
-        found = latent_table(page.masks, page.threshold).loc[chosen.latent]
-        st.markdown(f"{found['n_open']} perturbations open it: {found['perturbations']}.")
+        show_latent(page, chosen.latent)
 
 
 def _invite(page: MaskPage) -> None:
