@@ -19,14 +19,15 @@ from torch import Tensor
 from sams_core.data.minibatches import sequential_batches
 from sams_core.data.screen import Screen
 from sams_core.models import Minibatch, PerturbationVAE, ShiftSample
+from sams_core.models.likelihood import counting_terms
 
 SCOPES = ("val", "test", "test_seen", "test_unseen")
 """Cells over which the bound is averaged: splits, and test cells of conditions seen in training."""
 
-MAX_CELLS = 1024
+MAX_CELLS = 256
 """Cells whose counts are dense at a time."""
 
-_MAX_ELEMENTS = 4_000_000
+_MAX_ELEMENTS = 1_000_000
 
 
 def importance_bound(log_weights: Tensor) -> Tensor:
@@ -43,6 +44,7 @@ def log_weights(
     batch: Minibatch,
     sample: ShiftSample,
     draw: Callable[[Tensor, Tensor], Tensor],
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """``log p(x | z) p(z) / q(z)`` of n cells at one draw a particle: (K, n), in nats.
 
@@ -56,12 +58,22 @@ def log_weights(
         K draws of what each perturbation does, common to the cells.
     draw
         Draws z_basal from the guide's mean and scale, (K or 1, n, L) each: to (K, n, L).
+    known : (n, H) and (n,) tensors, optional
+        What depends on counts alone, where it is at hand: see :func:`of_counts`.
     """
-    shift = module.shift(batch.dosages, sample)
-    loc, scale = module.encode(batch, shift)
+    read, constant = known or (None, None)
+    shift = module.cell_shift(batch, sample)
+    loc, scale = module.encode(batch, shift, read)
     z_basal = draw(loc.expand_as(shift), scale.expand_as(shift))
-    log_likelihood = module.log_likelihood(module.state(z_basal, shift, batch.dosages), batch)
+    state = module.state(z_basal, shift, batch.dosages)
+    log_likelihood = module.log_likelihood(state, batch, constant)
     return log_likelihood + module.z_basal_term(z_basal, loc, scale)
+
+
+def of_counts(module: PerturbationVAE, batch: Minibatch) -> tuple[Tensor, Tensor]:
+    """What the encoder and the likelihood make of counts alone, whatever the particle."""
+    constant, _ = counting_terms(batch.counts, module.log_concentration.exp(), slope=False)
+    return module.read_counts(batch), constant
 
 
 @torch.no_grad()
@@ -91,8 +103,8 @@ def iwelbo(
         Of every draw. Draws of z_basal also depend on ``max_elements`` and the device; those of E
         and M do not depend on the former.
     max_elements
-        Bound on the entries of any intermediate array over particles and cells; a handful live at
-        once. Arrays over genes are smaller: the likelihood is computed in blocks.
+        Bound on the entries of any intermediate array over cells, or particles and cells; a handful
+        live at once. The default keeps them in a CPU's cache.
     progress
         Called with the share of cells done.
 
@@ -108,12 +120,22 @@ def iwelbo(
         noise = torch.randn(loc.shape, dtype=dtype, device=device, generator=generator)
         return loc + scale * noise
 
-    width = max(module.config.n_hidden, module.n_latent)
-    at_once = int(np.clip(max_elements // (n_particles * width), 1, MAX_CELLS))
+    rows = max(1, max_elements // max(module.config.n_hidden, module.n_latent))
+    at_once = min(rows, MAX_CELLS)
+    in_order = np.arange(module.n_perturbations)
     bounds: list[npt.NDArray[np.float64]] = []
-    for done, batch in enumerate(sequential_batches(screen, cells, at_once), start=1):
-        weights = log_weights(module, batch.to(device, dtype), sample, draw)
-        bounds.append(importance_bound(weights.double()).cpu().numpy())
+    for done, cells_ in enumerate(
+        sequential_batches(screen, cells, at_once, draw_rank=in_order), start=1
+    ):
+        batch = cells_.to(device, dtype)
+        known, particles = of_counts(module, batch), max(1, rows // len(batch))
+        weights = [
+            log_weights(
+                module, batch, sample.particles(slice(start, start + particles)), draw, known
+            )
+            for start in range(0, n_particles, particles)
+        ]
+        bounds.append(importance_bound(torch.cat(weights).double()).cpu().numpy())
         if progress is not None:
             progress(min(1.0, done * at_once / len(cells)))
     return np.concatenate(bounds) if bounds else np.empty(0)

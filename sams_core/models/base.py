@@ -70,6 +70,11 @@ class ShiftSample:
     embedding_loc: Tensor
     embedding_scale: Tensor
 
+    def particles(self, which: slice) -> ShiftSample:
+        """Some of the particles."""
+        few = (self.mask, self.embedding, self.embedding_loc, self.embedding_scale)
+        return ShiftSample(*(part if len(part) == 1 else part[which] for part in few))
+
     @property
     def effect(self) -> Tensor:
         """``E * M``, the latent shift of one unit of each perturbation: (P, T, L)."""
@@ -245,7 +250,9 @@ class PerturbationVAE(nn.Module, ABC):
         """What the decoder reads: (..., n, L), (..., n, L) and (n, T) to (..., n, L)."""
         return z_basal + shift
 
-    def encode(self, batch: Minibatch, shift: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, batch: Minibatch, shift: Tensor, read: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean and scale of the guide of ``z_basal``.
 
         Parameters
@@ -254,21 +261,35 @@ class PerturbationVAE(nn.Module, ABC):
             n cells.
         shift : (P, n, L) tensor
             Latent shift of each cell; not read by every guide.
+        read : (n, H) tensor, optional
+            What :meth:`read_counts` gives, where it is at hand.
 
         Returns
         -------
         two (P, n, L) tensors; (1, n, L) when z_basal does not depend on the shift.
         """
-        standardised = torch.log1p(batch.counts).sub_(self.log_mean).div_(self.log_scale)
-        encoder = self.basal_encoder
-        of_counts, of_offset = encoder.first.weight.split([self.n_genes, self.n_offset], 1)
-        pre = F.linear(standardised, of_counts, encoder.first.bias)[None]
+        of_counts, of_offset = self._first_weights()
+        pre = (self._read(batch, of_counts) if read is None else read.clone())[None]
         offset = self.encoder_offset(batch, shift)
         if offset is not None:
             pre = pre + F.linear(offset, of_offset)
-        if self.n_batches > 1:
-            pre = pre + self.encoder_batch(batch.batch_index)
-        return self.basal_head(encoder.after_first(pre))
+        return self.basal_head(self.basal_encoder.after_first(pre))
+
+    def read_counts(self, batch: Minibatch) -> Tensor:
+        """What the encoder's first layer makes of counts and batch, whatever the shift: (n, H)."""
+        return self._read(batch, self._first_weights()[0])
+
+    def _first_weights(self) -> tuple[Tensor, Tensor]:
+        """Weights of the encoder's first layer for counts and for what it reads beside them."""
+        of_counts, of_offset = self.basal_encoder.first.weight.split(
+            [self.n_genes, self.n_offset], 1
+        )
+        return of_counts, of_offset
+
+    def _read(self, batch: Minibatch, of_counts: Tensor) -> Tensor:
+        standardised = torch.log1p(batch.counts).sub_(self.log_mean).div_(self.log_scale)
+        read = F.linear(standardised, of_counts, self.basal_encoder.first.bias)
+        return read + self.encoder_batch(batch.batch_index) if self.n_batches > 1 else read
 
     def log_proportions(self, state: Tensor, batch_index: Tensor | None = None) -> Tensor:
         """Log of each gene's expected share of a cell's counts, given its state: to (..., G).
@@ -303,8 +324,13 @@ class PerturbationVAE(nn.Module, ABC):
             log_mu = torch.log(log_mu.exp() + self.config.mean_floor)
         return log_mu
 
-    def log_likelihood(self, state: Tensor, batch: Minibatch) -> Tensor:
-        """``log p(x | z)`` of each cell: (P, n, L) to (P, n)."""
+    def log_likelihood(
+        self, state: Tensor, batch: Minibatch, constant: Tensor | None = None
+    ) -> Tensor:
+        """``log p(x | z)`` of each cell: (P, n, L) to (P, n).
+
+        ``constant``, (n,), is the part that depends on counts alone, where it is at hand.
+        """
         return decoded_log_likelihood(
             self.decode(state, batch.batch_index),
             self.decoder_head.weight,
@@ -313,6 +339,7 @@ class PerturbationVAE(nn.Module, ABC):
             batch.counts,
             batch.library_size,
             self.config.mean_floor,
+            constant,
         )
 
     def elbo_terms(
@@ -353,8 +380,8 @@ class PerturbationVAE(nn.Module, ABC):
 
     def z_basal_term(self, z_basal: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         """``log p - log q`` of drawn basal states, summed over latents: to (P, n)."""
-        ratio = dist.normal_log_prob(z_basal, 0.0, 1.0) - dist.normal_log_prob(z_basal, loc, scale)
-        return ratio.sum(-1)
+        noise = (z_basal - loc).div(scale)
+        return (noise.square() - z_basal.square()).sum(-1) / 2 + scale.log().sum(-1)
 
     def plate_weights(self, dosages: Tensor, perturbations: Tensor | None = None) -> Tensor:
         """Weight of each perturbation's E and M terms for each cell: (n, T).

@@ -8,9 +8,10 @@ With logits a, library size S, ``mu = S softmax(a)``, concentration theta and ``
     d log p / d a = s - softmax(a) sum(s)
     d log p / d log theta = theta (digamma(x + theta) - digamma(theta) - log r) - s
 
-``c`` depends on neither particle nor cell state and is computed once a cell. Cells are worked on in
-blocks that stay in a core's cache; what is kept for the gradient is two numbers a particle, cell
-and gene. Held in the tests against the plain path, :func:`gamma_poisson_log_prob` of a log-softmax.
+``c`` depends on neither particle nor cell state and is computed once a cell. On a CPU, cells are
+worked on in blocks that stay in its cache, and the products with each block's gradient are taken at
+once, so that no array over particles, cells and genes is ever made. Held in the tests against the
+plain path.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F  # noqa: N812
+
+from sams_core.models.distributions import gamma_poisson_log_prob
 
 _EXACT_INTEGERS = 1 << 24
 """Up to here float32 holds every integer."""
@@ -37,6 +41,7 @@ def decoded_log_likelihood(
     counts: Tensor,
     library_size: Tensor,
     mean_floor: float = 0.0,
+    constant: Tensor | None = None,
 ) -> Tensor:
     """Log-probability of each cell's counts given the decoder's last hidden layer.
 
@@ -54,18 +59,45 @@ def decoded_log_likelihood(
         Positive.
     mean_floor
         Added to every expected count.
+    constant : (n,) tensor, optional
+        The first of :func:`counting_terms`, where it is at hand; not looked at where gradients
+        are wanted.
 
     Returns
     -------
     (P, n) tensor, in nats; differentiable once in the first four.
     """
-    values: Tensor = _DecodedLogLikelihood.apply(
-        hidden, weight, bias, log_concentration, counts, library_size, mean_floor
-    )
+    given = (hidden, weight, bias, log_concentration, counts, library_size, mean_floor)
+    if hidden.device.type != "cpu":
+        return plain_log_likelihood(*given)
+    differentiable = any(value.requires_grad for value in given[:4])
+    keep = differentiable and torch.is_grad_enabled()  # the latter is always off inside
+    values: Tensor = _DecodedLogLikelihood.apply(*given, None if keep else constant, keep)
     return values
 
 
+def plain_log_likelihood(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    log_concentration: Tensor,
+    counts: Tensor,
+    library_size: Tensor,
+    mean_floor: float = 0.0,
+) -> Tensor:
+    """:func:`decoded_log_likelihood` operation by operation, with arrays over (P, n, G)."""
+    log_mean = F.linear(hidden, weight, bias).log_softmax(-1) + library_size.log()[:, None]
+    if mean_floor > 0:
+        log_mean = torch.log(log_mean.exp() + mean_floor)
+    return gamma_poisson_log_prob(counts, log_mean, log_concentration)
+
+
 class _DecodedLogLikelihood(torch.autograd.Function):
+    """Gradients are those of the sum over particles and cells, as of a mean but for a factor.
+
+    Where cells weigh differently in the loss, the plain path is differentiated in their place.
+    """
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -76,67 +108,80 @@ class _DecodedLogLikelihood(torch.autograd.Function):
         counts: Tensor,
         library_size: Tensor,
         mean_floor: float,
+        constant: Tensor | None,
+        keep: bool,
     ) -> Tensor:
         P, n, _ = hidden.shape
         G = len(bias)
         theta = log_concentration.exp()
-        weighted, shifted_bias = counts + theta, bias - log_concentration
-        by_cell, growth = counting_terms(counts, theta, slope=ctx.needs_input_grad[3])
-        log_likelihood = by_cell.repeat(P, 1)
-        keep = any(ctx.needs_input_grad[:4])
+        growth = None
+        if constant is None:
+            constant, growth = counting_terms(counts, theta, slope=keep)  # (n,), (n, G)
+        log_likelihood = constant.repeat(P, 1)
         if keep:
-            by_logit, by_concentration = hidden.new_empty(2, P, n, G)
-        rows = block_rows(hidden, G)
+            to_hidden = torch.empty_like(hidden)
+            to_weight, to_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+            to_concentration = theta * growth.sum(0) * P  # type: ignore[union-attr]
+        rows = max(1, _BLOCK_ELEMENTS // G)
         mean_, ratio_, log_ratio_, logits_ = hidden.new_empty(4, min(rows, P * n), G)
+        weighted, shifted_bias = counts + theta, bias - log_concentration
         for block in blocks(P, n, rows):
             x, size = counts[block[1]], library_size[block[1], None]
-            h = hidden[block]  # (p, m, H)
-            shape = (*h.shape[:2], G)
-            m = shape[0] * shape[1]
-            logits = by_logit[block] if keep else logits_[:m].view(shape)
-            torch.addmm(shifted_bias, h.flatten(0, 1), weight.T, out=logits.view(m, G))
+            shape = (*hidden[block].shape[:2], G)
+            h = hidden[block].flatten(0, 1)  # (p * m, H)
+            flat_logits = torch.addmm(shifted_bias, h, weight.T, out=logits_[: len(h)])
+            logits = flat_logits.view(shape)
             largest = logits.amax(-1, keepdim=True)
-            ratio = torch.sub(logits, largest, out=ratio_[:m].view(shape)).exp_()
+            ratio = torch.sub(logits, largest, out=ratio_[: len(h)].view(shape)).exp_()
             scale = size / (ratio @ theta)[..., None]
             logits.add_(scale.log() - largest)  # log(mu / theta)
             ratio.mul_(scale)  # mu / theta
-            mean = torch.mul(ratio, theta, out=mean_[:m].view(shape))
+            mean = torch.mul(ratio, theta, out=mean_[: len(h)].view(shape))
             if mean_floor > 0:
                 share = mean / (mean + mean_floor)
                 mean.add_(mean_floor)
                 torch.log(torch.div(mean, theta, out=ratio), out=logits)
-            log_ratio = torch.log1p(ratio, out=log_ratio_[:m].view(shape))
+            log_ratio = torch.log1p(ratio, out=log_ratio_[: len(h)].view(shape))
             explained = logits.mul_(x).addcmul_(weighted[block[1]], log_ratio, value=-1)
             log_likelihood[block] += explained.sum(-1)
             if not keep:
                 continue
             slope = torch.sub(x, mean, out=logits).div_(ratio.add_(1))  # d / d log mu
-            torch.addcmul(slope, log_ratio, theta, out=by_concentration[block])
+            to_concentration -= theta * log_ratio.sum((0, 1)) + slope.sum((0, 1))
             if mean_floor > 0:
                 slope.mul_(share)
                 mean.sub_(mean_floor)
             slope.addcmul_(mean, slope.sum(-1, keepdim=True) / size, value=-1)
+            to_hidden[block] = (flat_logits @ weight).view(to_hidden[block].shape)
+            to_weight.addmm_(flat_logits.T, h)
+            to_bias += flat_logits.sum(0)
         if keep:
-            ctx.save_for_backward(hidden, weight, theta, growth, by_logit, by_concentration)
+            ctx.save_for_backward(hidden, weight, bias, log_concentration, counts, library_size)
+            ctx.mean_floor = mean_floor
+            ctx.gradients = (to_hidden, to_weight, to_bias, to_concentration)
         return log_likelihood
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, theta, growth, by_logit, by_concentration = ctx.saved_tensors
-        rows = gradient.reshape(-1, 1)  # (P * n, 1)
-        by_logit, by_concentration = by_logit.flatten(0, 1), by_concentration.flatten(0, 1)
-        to_hidden = to_weight = to_bias = to_concentration = None
-        if ctx.needs_input_grad[0]:
-            to_hidden = (by_logit @ weight).mul_(rows).view_as(hidden)
-        if ctx.needs_input_grad[1]:
-            to_weight = by_logit.T @ (hidden.flatten(0, 1) * rows)
-        if ctx.needs_input_grad[2]:
-            to_bias = by_logit.T @ rows[:, 0]
-        if ctx.needs_input_grad[3]:
-            to_concentration = theta * (growth.T @ gradient.sum(0))
-            to_concentration -= by_concentration.T @ rows[:, 0]
-        return to_hidden, to_weight, to_bias, to_concentration, None, None, None
+        wanted = ctx.needs_input_grad[:4]
+        lowest, highest = gradient.aminmax()
+        if lowest == highest:
+            parts = [part * highest for part in ctx.gradients]
+        else:
+            given = [value.detach().requires_grad_() for value in ctx.saved_tensors[:4]]
+            counts, library_size = ctx.saved_tensors[4:]
+            hidden, weight, bias, log_concentration = given
+            with torch.enable_grad():
+                plain = plain_log_likelihood(
+                    hidden, weight, bias, log_concentration, counts, library_size, ctx.mean_floor
+                )
+            parts = list(torch.autograd.grad(plain, given, gradient))
+        others = [None] * (len(ctx.needs_input_grad) - len(parts))
+        return (
+            *(part if want else None for part, want in zip(parts, wanted, strict=True)),
+            *others,
+        )
 
 
 def counting_terms(
@@ -157,14 +202,13 @@ def counting_terms(
     -------
     ``sum_g lgamma(x + theta) - lgamma(theta) - lgamma(x + 1)``, (n,), and
     ``digamma(x + theta) - digamma(theta)``, (n, G). For integers these are sums over ``j < x`` of
-    ``log((theta + j) / (j + 1))`` and of ``1 / (theta + j)``: on a CPU they are looked up in tables
-    where that is less work.
+    ``log((theta + j) / (j + 1))`` and of ``1 / (theta + j)``, looked up in tables where that is
+    less work.
     """
     n, G = counts.shape
-    if counts.device.type == "cpu" and n > 1:
-        largest = int(counts.max())
-        if largest < n / 2 and largest * G < _EXACT_INTEGERS:
-            return _tabulated_terms(counts, concentration, largest, slope)
+    largest = int(counts.max())
+    if largest < n / 2 and largest * G < _EXACT_INTEGERS:
+        return _tabulated_terms(counts, concentration, largest, slope)
     shifted = counts + concentration
     value = torch.lgamma(shifted).sub_(torch.lgamma(concentration)).sub_(torch.lgamma(counts + 1))
     growth = digamma(shifted).sub_(digamma(concentration)) if slope else None
@@ -211,10 +255,3 @@ def blocks(n_particles: int, n_cells: int, rows: int) -> Iterator[tuple[slice, s
     for first in range(0, n_particles, particles):
         for start in range(0, n_cells, cells):
             yield slice(first, first + particles), slice(start, start + cells)
-
-
-def block_rows(like: Tensor, n_genes: int) -> int:
-    """Cells of a block: as the CPU's cache asks for; on other devices as many as come."""
-    if like.device.type != "cpu":
-        return 1 << 30
-    return max(16, _BLOCK_ELEMENTS // n_genes)

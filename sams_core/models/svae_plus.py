@@ -55,7 +55,9 @@ class SVAEPlusModule(PerturbationVAE):
         mask = masks.learned_prior_term(logits, self.config.mask_prior_a, self.config.mask_prior_b)
         return mask, torch.zeros_like(mask)
 
-    def encode(self, batch: Minibatch, shift: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, batch: Minibatch, shift: Tensor, read: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean and scale of the guide of ``z_basal``: that of z given the counts less the shift."""
-        loc, scale = super().encode(batch, shift)
+        loc, scale = super().encode(batch, shift, read)
         return loc - shift, scale

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sams_core.models import distributions as dist
 from sams_core.models import likelihood
-from sams_core.models.likelihood import decoded_log_likelihood, digamma
+from sams_core.models.likelihood import decoded_log_likelihood, digamma, plain_log_likelihood
 
 DOUBLE = torch.float64
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -55,7 +55,8 @@ def plain(
     log_theta=st.floats(-6, 9),
     depth=st.sampled_from([0.1, 5.0, 400.0]),
     mean_floor=st.sampled_from([0.0, 1e-4, 0.3]),
-    block=st.sampled_from([1, 20, 1 << 20]),
+    block=st.sampled_from([1, 3, 7, 1 << 20]),
+    alike=st.booleans(),
 )
 def test_values_and_gradients_are_those_of_the_plain_path(
     seed: int,
@@ -64,12 +65,15 @@ def test_values_and_gradients_are_those_of_the_plain_path(
     depth: float,
     mean_floor: float,
     block: int,
+    alike: bool,
 ) -> None:
     """Whatever weight each particle and cell has in the loss, and however cells are blocked."""
     given_ = inputs(seed, *sizes, log_theta, depth)
     weights = torch.randn(sizes[:2], dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
+    if alike:
+        weights = weights[0, 0].expand(sizes[:2])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(likelihood, "block_rows", lambda *_: block)
+        patch.setattr(likelihood, "_BLOCK_ELEMENTS", block * sizes[3])
         ours = decoded_log_likelihood(*given_, mean_floor)
         gradients = torch.autograd.grad((ours * weights).sum(), given_[:4])
     theirs = plain(*given_, mean_floor)
@@ -77,6 +81,14 @@ def test_values_and_gradients_are_those_of_the_plain_path(
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-7)
     for mine, wanted in zip(gradients, expected, strict=True):
         torch.testing.assert_close(mine, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("mean_floor", [0.0, 0.2])
+def test_the_path_for_other_devices_is_the_same(mean_floor: float) -> None:
+    given_ = inputs(5, 2, 3, 4, 6)
+    torch.testing.assert_close(
+        plain_log_likelihood(*given_, mean_floor), plain(*given_, mean_floor)
+    )
 
 
 @pytest.mark.parametrize("mean_floor", [0.0, 0.1])
