@@ -88,6 +88,8 @@ def mask_and_details(page: MaskPage) -> None:
             show_details(page, chosen)
         return
     chosen = pick_details(page)
+    if chosen.row or chosen.latent:
+        st.markdown("[:material/south: Details are below the map](#details)")
     show_map(page, choices, chosen)
     show_details(page, chosen)
 
