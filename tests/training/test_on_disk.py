@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def run(*arguments: str | Path) -> Result:
 def test_resumes_exactly(stop_at: int, on_disk: Screen, tmp_path: Path) -> None:
     whole = make(on_disk).train(progress=False, **SETTINGS)
     interrupted(on_disk, tmp_path / "run", stop_at, **SETTINGS)
+    assert not any("read-ahead" in thread.name for thread in threading.enumerate())
     resumed = SAMSVAE.load(tmp_path / "run", on_disk).resume(progress=False)
     assert differences(resumed, whole) <= TOLERANCE
 
