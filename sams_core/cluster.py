@@ -9,11 +9,17 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
+import dask
 from distributed import Client, Future, KilledWorker, LocalCluster
 
 from sams_core.errors import ClusterError, ConfigError, SamsError
 
 CONNECT_SECONDS = 10
+
+_TRIMMING = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+"""What makes the C library give memory back at once, so that every large tensor is paged anew."""
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Which Dask would leave at what they are in this process."""
 
 
 @contextmanager
@@ -49,55 +55,68 @@ def connected(scheduler: str | None, n_workers: int) -> Iterator[Client]:
         with client:
             yield client
         return
-    cluster = LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster, set_as_default=False) as client:
+    with (
+        dask.config.set({_TRIMMING: None}),
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+            env=dict.fromkeys(_THREADS, "1"),
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
         yield client
 
 
-def begin(
-    client: Client, task: Callable[..., Any], items: Iterable[Any], **common: Any
-) -> Iterator[Any]:
-    """Send ``task(item, **common)`` for every item to the workers; yield results in order.
+class OnWorkers:
+    """Runs tasks on a client's workers, from the moment they are given.
 
-    Work begins at once, not when the first result is asked for. Results wait on the workers.
+    Results stay on the workers until they are asked for. Then an error is what the task raised, if
+    it is a :class:`SamsError`, or :class:`ClusterError` for whatever else kept it from its end.
 
     Parameters
     ----------
     client
-        Of at least one worker.
-    task
-        A function of a module of this package.
-    items, common
-        Arrays, text, bytes and numbers; ``common`` is sent once.
+        Connected to a scheduler.
 
     Raises
     ------
     ConfigError
         When no worker reports.
-    SamsError
-        From the iterator: what the task raised, or :class:`ClusterError` for whatever else kept it
-        from its end.
     """
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-    except TimeoutError as error:
-        raise ConfigError(
-            f"The Dask scheduler at {client.scheduler.address} has no workers: start some with "
-            f"`dask worker {client.scheduler.address}`."
-        ) from error
-    with warnings.catch_warnings():  # arrays are what there is to send
-        warnings.filterwarnings("ignore", message="Sending large graph")
-        shared = {name: client.scatter([value], hash=False)[0] for name, value in common.items()}
-        futures = client.map(task, list(items), **shared, pure=False)
-    return (_result(future) for future in futures)
+
+    def __init__(self, client: Client) -> None:
+        self.client, address = client, client.scheduler.address
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise ConfigError(
+                f"The Dask scheduler at {address} has no workers: start some with "
+                f"`dask worker {address}`."
+            ) from error
+        self.n_elsewhere = sum(client.nthreads().values())
+
+    def run(self, task: Callable[..., Any], items: Iterable[Any], **common: Any) -> Iterator[Any]:
+        """Begin on ``task(item, **common)`` for every item; results come in order.
+
+        Parameters
+        ----------
+        task
+            A function of a module of this package.
+        items, common
+            Arrays, text, bytes and numbers; ``common`` is sent once.
+        """
+        shared = {
+            name: self.client.scatter([value], hash=False)[0] for name, value in common.items()
+        }
+        with warnings.catch_warnings():  # arrays are what there is to send
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            futures = self.client.map(task, list(items), **shared, pure=False)
+        return (_result(future) for future in futures)
 
 
 def sentence(failure: BaseException) -> str:

@@ -11,7 +11,7 @@ import pytest
 from distributed import Client, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 
-from sams_core.cluster import begin, sentence
+from sams_core.cluster import OnWorkers, sentence
 from sams_core.errors import ClusterError, ConfigError, ScreenError
 
 
@@ -37,12 +37,16 @@ def fail(kind: type[Exception]) -> None:
 
 
 def test_results_come_in_the_order_of_the_items(client: Client) -> None:
-    assert list(begin(client, scaled, [0.3, 0.2, 0.0], by=10.0, wait=1.0)) == [3.0, 2.0, 0.0]
-    assert list(begin(client, scaled, iter([]), by=2.0)) == []
+    assert list(OnWorkers(client).run(scaled, [0.3, 0.2, 0.0], by=10.0, wait=1.0)) == [
+        3.0,
+        2.0,
+        0.0,
+    ]
+    assert list(OnWorkers(client).run(scaled, iter([]), by=2.0)) == []
 
 
 def test_work_begins_before_results_are_asked_for(client: Client, tmp_path: Path) -> None:
-    results = begin(client, leave_a_mark, [str(tmp_path / "mark")])
+    results = OnWorkers(client).run(leave_a_mark, [str(tmp_path / "mark")])
     deadline = time.monotonic() + 20
     while not (tmp_path / "mark").exists():
         assert time.monotonic() < deadline
@@ -52,11 +56,11 @@ def test_work_begins_before_results_are_asked_for(client: Client, tmp_path: Path
 
 def test_failures_are_sentences(client: Client) -> None:
     with pytest.raises(ScreenError, match="line one"):  # already one
-        list(begin(client, fail, [ScreenError]))
+        list(OnWorkers(client).run(fail, [ScreenError]))
     with pytest.raises(MemoryError):
-        list(begin(client, fail, [MemoryError]))
+        list(OnWorkers(client).run(fail, [MemoryError]))
     with pytest.raises(ClusterError) as caught:
-        list(begin(client, fail, [KeyError]))
+        list(OnWorkers(client).run(fail, [KeyError]))
     assert str(caught.value).startswith("The worker could not run it: KeyError: ")
     assert "\n" not in str(caught.value)
 
@@ -74,4 +78,4 @@ def test_a_scheduler_without_workers_is_told_of(monkeypatch: pytest.MonkeyPatch)
         Client(cluster, set_as_default=False) as client,
         pytest.raises(ConfigError, match="has no workers: start some with `dask worker"),
     ):
-        begin(client, scaled, [1.0], by=1.0)
+        OnWorkers(client)

@@ -17,15 +17,13 @@ from sams_core.analysis.differential import (
     differential_expression,
     group_statistics,
 )
-from sams_core.analysis.effects import ModelEffects
+from sams_core.analysis.effects import ModelEffects, model_ate
 from sams_core.analysis.metrics import EffectAgreement, effect_agreement
-from sams_core.analysis.tasks import Run, effects_of_block, in_process, joined
+from sams_core.analysis.tasks import Runner, effects_of_block, joined
 from sams_core.data.screen import Screen
 from sams_core.data.totals import cells_detecting
 from sams_core.perturbation_model import PerturbationModel
 
-CONDITIONS_A_BLOCK = 32
-"""Conditions whose effects are one task; fixed, so that work is cut in one way everywhere."""
 MIN_TEST_CELLS = 2
 """Held-out cells that a condition needs to be scored."""
 
@@ -65,8 +63,6 @@ def effects_table(
     ``symbol``, ``mean_control`` (log2 units) and ``frac_detected``.
     """
     report = progress or (lambda share: None)
-    if begun is None:
-        begun = begin_effects(in_process, model, screen, n_particles=n_particles, seed=seed)
     conditions, dosages = condition_dosages(screen)
     subsets = {"all": None, "train": model.split == "train", "test": model.split == "test"}
     statistics = {
@@ -78,7 +74,17 @@ def effects_table(
         for name, values in statistics.items()
     }
     report(0.1)
-    effects = joined(_reported(begun, len(conditions), report))
+    if begun is None:
+        effects = model_ate(
+            model.module,
+            dosages_of(model.encoded(screen), conditions),
+            library_size=model.library_sizes,
+            n_particles=n_particles,
+            seed=seed,
+            progress=lambda share: report(0.1 + 0.9 * share),
+        )
+    else:
+        effects = joined(_reported(begun, len(conditions), report))
     control = statistics["all"].groups.get_loc(screen.control)
     detected = cells_detecting(screen.counts) / screen.n_cells
     table = ad.AnnData(
@@ -103,17 +109,22 @@ def effects_table(
 
 
 def begin_effects(
-    run: Run, model: PerturbationModel, screen: Screen, *, n_particles: int = 2500, seed: int = 0
+    runner: Runner,
+    model: PerturbationModel,
+    screen: Screen,
+    *,
+    n_particles: int = 2500,
+    seed: int = 0,
 ) -> Iterator[ModelEffects]:
-    """Begin on the model's effects of a screen's conditions, in blocks, in their order.
+    """Begin on the model's effects of a screen's conditions, a block of them for each worker.
 
     Simulated cells are the same in every block, so the effects are those of one call of
     :func:`sams_core.analysis.effects.model_ate` but for rounding.
 
     Parameters
     ----------
-    run
-        Where; other processes get the model's record and weights.
+    runner
+        Where; workers get the model's record and weights.
     model
         A trained model.
     screen
@@ -126,9 +137,9 @@ def begin_effects(
     conditions, _ = condition_dosages(screen)
     dosages = dosages_of(model.encoded(screen), conditions)
     state = {name: value.cpu().contiguous() for name, value in model.module.state_dict().items()}
-    return run(
+    return runner.run(
         effects_of_block,
-        np.split(dosages, range(CONDITIONS_A_BLOCK, len(dosages), CONDITIONS_A_BLOCK)),
+        np.array_split(dosages, min(max(runner.n_elsewhere, 1), len(dosages))),
         record=model.record.model_dump_json(),
         weights=save(state),
         n_particles=n_particles,

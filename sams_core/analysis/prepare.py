@@ -21,7 +21,7 @@ from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
 from sams_core.analysis.progress import Progress, reporter
-from sams_core.analysis.tasks import Run, runner
+from sams_core.analysis.tasks import Runner, runner
 from sams_core.api import load_model
 from sams_core.data.annotations import UNUSED
 from sams_core.data.options import ReaderOptions
@@ -100,9 +100,9 @@ def prepare(
     model.attach(find_screen(model, folder, screen))
     assert model.screen is not None
     at(1.0)
-    with runner(workers, scheduler) as run:
+    with runner(workers, scheduler) as where:
         tables, elbo = _tables(
-            run, model, model.screen, n_particles=n_particles, max_cells=max_cells, seed=seed,
+            where, model, model.screen, n_particles=n_particles, max_cells=max_cells, seed=seed,
             report=report,
         )  # fmt: skip
     at = report("Writing")
@@ -117,7 +117,7 @@ def prepare(
 
 
 def _tables(
-    run: Run,
+    where: Runner,
     model: PerturbationModel,
     screen: Screen,
     *,
@@ -127,18 +127,19 @@ def _tables(
     report: Callable[[str], Callable[[float], None]],
 ) -> tuple[dict[str, ad.AnnData], pd.DataFrame]:
     """Every table by its file's name, and the ELBO by split; tasks begin as early as they can."""
-    begun = begin_effects(run, model, screen, n_particles=n_particles, seed=seed)
+    simulated: dict[str, Any] = {"n_particles": n_particles, "seed": seed}
+    begun = begin_effects(where, model, screen, **simulated) if where.n_elsewhere else None
     at = report("Cells")
     cells = cells_table(model, screen, max_cells=max_cells, seed=seed)
-    maps_of_cells = run(umap, [cells.obsm["z_basal"], cells.obsm["z"]], seed=seed)
+    maps_of_cells = where.run(umap, [cells.obsm["z_basal"], cells.obsm["z"]], seed=seed)
     at(1.0)
     elbo = elbo_by_split(
         model.module, model.encoded(screen), model.split, seed=seed, progress=report("Likelihood")
     )
-    effects = effects_table(model, screen, begun=begun, progress=report("Effects"))
+    effects = effects_table(model, screen, **simulated, begun=begun, progress=report("Effects"))
     at = report("Masks")
     masks = masks_table(model, screen, effects, seed=seed)
-    map_of_masks = run(umap, [masks.layers["effect"]], seed=seed)
+    map_of_masks = where.run(umap, [masks.layers["effect"]], seed=seed)
     at(1.0)
     at = report("Maps")
     places = ((cells, "X_umap_basal"), (cells, "X_umap"), (masks, "X_umap"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,23 +16,34 @@ from sams_core.record import CheckpointConfig
 from sams_core.settings import validated
 
 
-class Run(Protocol):
-    """Computes ``task(item, **common)`` for every item, and gives the results in order."""
+class Runner(Protocol):
+    """Where tasks run.
 
-    def __call__(
-        self, task: Callable[..., Any], items: Iterable[Any], **common: Any
-    ) -> Iterator[Any]:
-        """Begin; results are waited for, or made, when they are asked for."""
+    Attributes
+    ----------
+    n_elsewhere
+        How many can run at once beside this process.
+    """
+
+    n_elsewhere: int
+
+    def run(self, task: Callable[..., Any], items: Iterable[Any], **common: Any) -> Iterator[Any]:
+        """Begin on ``task(item, **common)`` for every item; results come in order."""
         ...
 
 
-def in_process(task: Callable[..., Any], items: Iterable[Any], **common: Any) -> Iterator[Any]:
-    """Run tasks in this process, each when its result is asked for."""
-    return (task(item, **common) for item in items)
+class InProcess:
+    """Runs each task in this process when its result is asked for."""
+
+    n_elsewhere = 0
+
+    def run(self, task: Callable[..., Any], items: Iterable[Any], **common: Any) -> Iterator[Any]:
+        """Results of ``task(item, **common)`` for every item, in order."""
+        return (task(item, **common) for item in items)
 
 
 @contextmanager
-def runner(workers: int | None, scheduler: str | None) -> Iterator[Run]:
+def runner(workers: int | None, scheduler: str | None) -> Iterator[Runner]:
     """Where tasks run while the block lasts.
 
     Parameters
@@ -46,15 +56,15 @@ def runner(workers: int | None, scheduler: str | None) -> Iterator[Run]:
     Raises
     ------
     ConfigError
-        When no scheduler answers.
+        When no scheduler answers, or it has no workers.
     """
     if scheduler is None and (workers or 1) == 1:
-        yield in_process
+        yield InProcess()
         return
-    from sams_core.cluster import begin, connected
+    from sams_core.cluster import OnWorkers, connected
 
     with connected(scheduler, workers or 1) as client:
-        yield partial(begin, client)
+        yield OnWorkers(client)
 
 
 def effects_of_block(

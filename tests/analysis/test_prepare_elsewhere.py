@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sams_core.analysis import condition_effects
 from sams_core.analysis.condition_effects import begin_effects, dosages_of, effects_table
 from sams_core.analysis.effects import model_ate
 from sams_core.analysis.prepare import STEPS, prepare
-from sams_core.analysis.tasks import in_process, joined
+from sams_core.analysis.tasks import InProcess, joined
 from sams_core.api import FAMILIES
 from sams_core.cli import build
 from sams_core.data import Screen
@@ -28,15 +27,9 @@ from tests.support.tiny import tiny_screen
 SETTINGS: dict[str, Any] = {"n_particles": 100, "max_cells": 200, "seed": 5}
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several blocks of the screen's 13 conditions."""
-    monkeypatch.setattr(condition_effects, "CONDITIONS_A_BLOCK", 4)
-
-
 @pytest.fixture(scope="module")
 def here(prepared: PreparedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables made in this process, all conditions at once."""
+    """Tables made in this process."""
     folder = tmp_path_factory.mktemp("here") / "run"
     shutil.copytree(prepared.folder, folder)
     prepare(folder, **SETTINGS)
@@ -64,7 +57,7 @@ def test_tables_are_the_same_wherever_they_are_made(where: str, here: Path, tmp_
     assert found["heldout_ate"]["pearson"] == pytest.approx(expected["heldout_ate"]["pearson"])
     assert found["elbo"] == pytest.approx(expected["elbo"])
     assert list(dict.fromkeys(step for step, _ in steps)) == list(STEPS)
-    assert len([share for step, share in steps if step == "Effects"]) > 4
+    assert [share for step, share in steps if step == "Effects"][-1] == pytest.approx(1)
 
 
 def check_same(found: ad.AnnData, expected: ad.AnnData) -> None:
@@ -83,20 +76,27 @@ def dense(table: ad.AnnData) -> np.ndarray:
     return np.asarray(table.X.todense() if hasattr(table.X, "todense") else table.X)
 
 
+class Watched(InProcess):
+    """Three workers, as it says, and what they would get."""
+
+    n_elsewhere = 3
+
+    def run(self, task: Callable[..., Any], items: Iterable[Any], **common: Any) -> Iterator[Any]:
+        self.sent, self.blocks = common, [len(item) for item in items]
+        return super().run(task, items, **common)
+
+
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_blocks_are_rebuilt_from_plain_values_in_every_family(family: str) -> None:
     """With a batch covariate, and combinations as the family encodes them."""
     screen = with_batches(tiny_screen())
     model = FAMILIES[family](screen, n_latent=4, n_hidden=8)
-    sent: dict[str, Any] = {}
-
-    def watching(task: Callable[..., Any], items: Iterable[Any], **common: Any) -> Iterator[Any]:
-        sent.update(common)
-        return in_process(task, items, **common)
-
-    found = joined(begin_effects(watching, model, screen, n_particles=50, seed=3))
-    assert {type(value) for value in sent.values()} == {str, bytes, int}
+    watched = Watched()
+    found = joined(begin_effects(watched, model, screen, n_particles=50, seed=3))
+    assert {type(value) for value in watched.sent.values()} == {str, bytes, int}
     conditions = effects_table(model, screen, n_particles=2).obs_names
+    assert watched.blocks == [3, 3, 2]
+    assert sum(watched.blocks) == len(conditions)
     whole = model_ate(
         model.module,
         dosages_of(model.encoded(screen), conditions),
