@@ -65,7 +65,6 @@ def show_details(page: MaskPage, chosen: Chosen) -> None:
             key=ABOUT_KEY,
             bind="query-params",
             label_visibility="collapsed",
-            format_func=lambda what: f"{what} {chosen.latent if what == ABOUT[0] else chosen.row}",
         )
     if about == ABOUT[1] and chosen.row is not None:
         st.subheader(f"Perturbation {chosen.row}", anchor="details")

@@ -120,8 +120,9 @@ def test_a_cell_tells_of_both_and_a_name_of_the_perturbation(window: View) -> No
     window.page.get_by_text(f"JAK2 opens {latent}").wait_for()
     window.settle()
     assert (window.state("mask_latent"), window.state("mask_perturbation")) == (latent, "JAK2")
-    window.page.get_by_role("radio", name="Perturbation JAK2").click()
+    window.page.get_by_role("radio", name="Perturbation", exact=True).click()
     window.page.get_by_role("heading", name="Perturbation JAK2").wait_for()
+    assert "mask_about=Perturbation" in window.page.url
     click(window, "row", row="STAT1")
     window.page.get_by_role("heading", name="Perturbation STAT1").wait_for()
     window.settle()
