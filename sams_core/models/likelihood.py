@@ -136,7 +136,8 @@ class _DecodedLogLikelihood(torch.autograd.Function):
             scale = size / (ratio @ theta)[..., None]
             logits.add_(scale.log() - largest)  # log(mu / theta)
             ratio.mul_(scale)  # mu / theta
-            mean = torch.mul(ratio, theta, out=mean_[: len(h)].view(shape))
+            if keep or mean_floor > 0:
+                mean = torch.mul(ratio, theta, out=mean_[: len(h)].view(shape))
             if mean_floor > 0:
                 share = mean / (mean + mean_floor)
                 mean.add_(mean_floor)
