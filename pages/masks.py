@@ -63,8 +63,7 @@ def controls() -> MaskPage:
         )
     if overlap := mask_groups.tell_overlap(list(map(str, masks.obs_names)), choice, sets):
         st.caption(overlap)
-    digest = "" if own is None else own.digest
-    return MaskPage(run, masks, sets, digest, choice, order, threshold)
+    return MaskPage(run, masks, sets, own is not None, choice, order, threshold)
 
 
 @st.fragment

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -154,6 +155,30 @@ def typical_step(openers: pd.DataFrame) -> float:
     effect = openers["effect"].to_numpy(np.float64)
     same = effect[np.sign(effect) == np.sign(effect.sum())]
     return float(same.mean()) if len(same) and same.any() else 1.0
+
+
+def tell_pathways(found: Mapping[str, Any]) -> str:
+    """Say how often pathways are told from masks, beside chance and the data themselves.
+
+    Parameters
+    ----------
+    found
+        From `sams_core.analysis.evaluation_masks.pathway_scores`.
+    """
+    from_mask, shuffled = found["accuracy_logistic"], found["permutation"]
+    text = (
+        f"From its mask alone, the pathway of a left-out perturbation is told right in "
+        f"**{from_mask['mean']:.0%}** ± {from_mask['sd']:.0%} of {found['n_perturbations']:,} "
+        f"({found['n_pathways']} pathways); guessing the largest pathway is right in "
+        f"{found['majority']:.0%}, masks with shuffled pathways in {shuffled['mean']:.0%} ± "
+        f"{shuffled['sd']:.0%}"
+    )
+    measured = found.get("ate")
+    return (
+        f"{text}, and the measured effects themselves in {measured['mean']:.0%}."
+        if measured
+        else (f"{text}.")
+    )
 
 
 def _genes(number: int) -> str:

@@ -37,8 +37,6 @@ class LatentDetails(NamedTuple):
         The response in words.
     up, down
         Genes that it clearly moves.
-    tests
-        Gene sets.
     """
 
     openers: pd.DataFrame
@@ -47,16 +45,16 @@ class LatentDetails(NamedTuple):
     told: str
     up: pd.DataFrame
     down: pd.DataFrame
-    tests: LatentEnrichment
 
 
 def show_latent(page: MaskPage, latent: str) -> None:
     """Tell what a latent dimension is: its genes, its perturbations, their gene sets, its cells."""
     with st.spinner("Asking the model which genes move along it…"):
-        key = (page.run.cache_key, latent, page.threshold, page.sets_digest)
+        key = (page.run.cache_key, latent, page.threshold)
         found = latent_details(key, page)
+        tests = _tests(page, found) if page.with_own_sets else _cached_tests(key, page, found)
     told = mask_words.tell_latent(
-        found.openers, latent, found.up, found.down, found.tests, masked=page.with_mask
+        found.openers, latent, found.up, found.down, tests, masked=page.with_mask
     )
     st.markdown(told, help=f"{GLOSSARY['latent dimension']} {GLOSSARY['effect']}")
     genes, perturbations, sets, cells = st.tabs(
@@ -71,15 +69,15 @@ def show_latent(page: MaskPage, latent: str) -> None:
             _perturbations(page, found, name)
     if sets.open:
         with sets:
-            _gene_sets(found, name)
+            _gene_sets(found, tests, name)
     if cells.open:
         with cells:
             _cells(page, found, latent, name)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def latent_details(key: tuple[str, str, float, str], _page: MaskPage) -> LatentDetails:
-    """Gather all of one latent dimension; the key names run, latent, threshold and own sets."""
+def latent_details(key: tuple[str, str, float], _page: MaskPage) -> LatentDetails:
+    """Gather what the model knows of a dimension; the key names run, latent and threshold."""
     from sams_core.analysis.latent_dimension import (
         basal_states,
         describe_response,
@@ -88,7 +86,7 @@ def latent_details(key: tuple[str, str, float, str], _page: MaskPage) -> LatentD
         top_genes,
     )
 
-    _, latent, threshold, _ = key
+    _, latent, threshold = key
     run, masks = _page.run, _page.masks
     model = run.model()
     found = openers(masks, latent, threshold)
@@ -103,8 +101,19 @@ def latent_details(key: tuple[str, str, float, str], _page: MaskPage) -> LatentD
         describe_response(response, latent, step, states.source),
         up,
         down,
-        latent_enrichment(masks, found, up, down, run.config["genes"], _page.sets),
     )
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _cached_tests(
+    key: tuple[str, str, float], _page: MaskPage, _found: LatentDetails
+) -> LatentEnrichment:
+    return _tests(_page, _found)
+
+
+def _tests(page: MaskPage, found: LatentDetails) -> LatentEnrichment:
+    genes = page.run.config["genes"]
+    return latent_enrichment(page.masks, found.openers, found.up, found.down, genes, page.sets)
 
 
 def _genes(found: LatentDetails, name: str) -> None:
@@ -145,15 +154,15 @@ def _open(name: str) -> None:
     choose(row=name)
 
 
-def _gene_sets(found: LatentDetails, name: str) -> None:
+def _gene_sets(found: LatentDetails, tests: LatentEnrichment, name: str) -> None:
     st.caption(
         "Are genes of a gene set found more often than by chance? One-sided Fisher test.",
         help=f"**FDR**: {GLOSSARY['FDR']} **Background**: all that could have been found.",
     )
     for key, title, test in (
-        ("perturbations", "Perturbations that open it", found.tests.perturbations),
-        ("lowered", f"{len(found.down)} genes that the step lowers", found.tests.lowered),
-        ("raised", f"{len(found.up)} genes that the step raises", found.tests.raised),
+        ("perturbations", "Perturbations that open it", tests.perturbations),
+        ("lowered", f"{len(found.down)} genes that the step lowers", tests.lowered),
+        ("raised", f"{len(found.up)} genes that the step raises", tests.raised),
     ):
         st.markdown(f"##### {title}")
         if test is None:

@@ -9,14 +9,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from sams_core.analysis import mask_comparison, mask_groups, mask_tables, stability_tables
+from sams_core.analysis import (
+    mask_comparison,
+    mask_groups,
+    mask_tables,
+    mask_words,
+    stability_tables,
+)
+from sams_core.analysis.evaluation_files import read_evaluation
 from sams_core.analysis.ordering import Group
 from sams_core.analysis.replication import LatentMatch
 from sams_core.analysis.replication_tables import tell_replication
 from sams_core.analysis.stability import trained_again
 from sams_core.errors import SamsError
 from sams_core.explorer import mask_page, trust
-from sams_core.explorer.glossary import GLOSSARY
+from sams_core.explorer.glossary import FIGURES, GLOSSARY
 from sams_core.explorer.mask_controls import LAYERS, VIEW_OF, MapChoices, show_group
 from sams_core.explorer.mask_page import MaskPage, choose
 from sams_core.explorer.run import Run
@@ -70,6 +77,8 @@ def show_map(page: MaskPage, choices: MapChoices, framed: Chosen) -> None:
     )
     if choices.with_truth:
         trust.show_calibration(masks, page.run.name)
+    if pathways := _pathways(page):
+        st.markdown(pathways, help=FIGURES["pathway_accuracy"])
 
 
 def tell_finding(page: MaskPage) -> str:
@@ -97,6 +106,16 @@ def show_finding(page: MaskPage) -> None:
             st.caption(older)
     elif problem:
         st.caption(f"In how many seeds entries are open is not shown. {problem}")
+
+
+def _pathways(page: MaskPage) -> str:
+    """Say how well pathways are told from this mask, where that was evaluated; else nothing."""
+    try:
+        evaluation = read_evaluation(page.run.folder)
+    except SamsError:
+        return ""
+    found = evaluation["pathways"] if evaluation["checkpoint"] == page.run.digest else None
+    return "" if found is None else mask_words.tell_pathways(found)
 
 
 def _beside(page: MaskPage, choices: MapChoices, layer: str) -> tuple[Beside | None, str]:

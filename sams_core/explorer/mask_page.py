@@ -39,8 +39,9 @@ class MaskPage:
         Its mask table without untrained perturbations; read-only.
     sets
         Collections of gene sets by name, the user's own last.
-    sets_digest
-        Fingerprint of the user's own.
+    with_own_sets
+        Whether there are any of the user's own: what depends on them is not cached, so that
+        nothing of an upload outlives its session.
     grouping, order, threshold
         As chosen above the map.
     """
@@ -48,7 +49,7 @@ class MaskPage:
     run: Run
     masks: AnnData
     sets: Mapping[str, Mapping[str, Sequence[str]]]
-    sets_digest: str
+    with_own_sets: bool
     grouping: str
     order: str
     threshold: float
@@ -78,8 +79,9 @@ class MaskPage:
     @cached_property
     def arranged(self) -> tuple[list[Group], list[str]]:
         """Groups with their rows in order, and all latents in order."""
-        key = (self.run.cache_key, self.grouping, self.order, self.sets_digest)
-        return _arranged(key, self)
+        if self.with_own_sets:
+            return _arrange(self)
+        return _arranged((self.run.cache_key, self.grouping, self.order), self)
 
     @cached_property
     def perturbations(self) -> list[str]:
@@ -96,11 +98,15 @@ class MaskPage:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _arranged(key: tuple[str, ...], _page: MaskPage) -> tuple[list[Group], list[str]]:
-    masks = _page.masks
-    groups = mask_tables.grouping(masks, _page.grouping, _page.sets)
+    return _arrange(_page)
+
+
+def _arrange(page: MaskPage) -> tuple[list[Group], list[str]]:
+    masks = page.masks
+    groups = mask_tables.grouping(masks, page.grouping, page.sets)
     if mask_groups.is_too_large(*masks.shape) and len(groups) == 1:
         groups = mask_groups.groups_to_average(masks, groups)
-    return mask_groups.arrange(masks, groups, _page.order)
+    return mask_groups.arrange(masks, groups, page.order)
 
 
 def choose(*, row: str | None = None, latent: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +24,9 @@ _RULE = (
 
 
 class OwnSets(NamedTuple):
-    """A user's file: what the controls call it, its fingerprint and its gene sets."""
+    """A user's file: what the controls call it, and its gene sets."""
 
     label: str
-    digest: str
     sets: dict[str, list[str]]
 
 
@@ -58,7 +56,6 @@ def own_gene_sets() -> OwnSets | None:
     return found
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
 def parse(name: str, content: bytes) -> OwnSets:
     """Read an uploaded GMT file.
 
@@ -81,7 +78,7 @@ def parse(name: str, content: bytes) -> OwnSets:
             f"The file '{name}' has {len(sets):,} sets with {n_members:,} members; {MAX_SETS:,} "
             f"and {MAX_MEMBERS:,} are the most: keep the gene sets you need."
         )
-    return OwnSets(f"Your file {path.stem}", hashlib.sha256(content).hexdigest(), sets)
+    return OwnSets(f"Your file {path.stem}", sets)
 
 
 def _forget() -> None:

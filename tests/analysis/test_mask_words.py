@@ -10,6 +10,7 @@ from sams_core.analysis.latent_enrichment import LatentEnrichment, latent_enrich
 from sams_core.analysis.mask_words import (
     tell_entry,
     tell_latent,
+    tell_pathways,
     tell_perturbation,
     typical_step,
 )
@@ -172,3 +173,19 @@ def test_cells_are_told_by_their_mean_position() -> None:
     assert "+2.0 ± 1.0 in 2 cells with one of its perturbations alone" in told
     assert "+0.0 ± 0.0 in 1 control cells" in told
     assert "Neither" in tell_cells(cells, 1, ["nobody"], "no control")
+
+
+def test_accuracy_of_pathways_is_told_beside_its_nulls() -> None:
+    found = {
+        "accuracy_logistic": {"mean": 0.62, "sd": 0.03},
+        "permutation": {"mean": 0.12, "sd": 0.02},
+        "majority": 0.2,
+        "n_perturbations": 1200,
+        "n_pathways": 8,
+        "ate": {"mean": 0.7, "sd": 0.01},
+    }
+    told = tell_pathways(found)
+    assert "**62%** ± 3% of 1,200 (8 pathways)" in told
+    assert "largest pathway is right in 20%, masks with shuffled pathways in 12% ± 2%" in told
+    assert told.endswith("measured effects themselves in 70%.")
+    assert tell_pathways(found | {"ate": None}).endswith("12% ± 2%.")
