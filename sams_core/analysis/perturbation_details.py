@@ -63,7 +63,7 @@ def nearest_perturbations(
     model
         A trained model.
     masks, effects
-        The checkpoint's tables.
+        The checkpoint's tables; of the mask table any rows.
     perturbation
         The one to compare with.
     threshold
@@ -91,7 +91,8 @@ def nearest_perturbations(
     row = _row(masks, perturbation)
     is_open = open_entries(masks, threshold)
     latents = np.asarray(masks.var_names.astype(str))
-    cosines = shift_cosines(model, row, n_draws=n_draws, seed=seed)
+    place = model.perturbation_names.get_indexer(pd.Index(masks.obs_names.astype(str)))
+    cosines = shift_cosines(model, int(place[row]), n_draws=n_draws, seed=seed)[:, place]
     lower, upper = np.quantile(cosines, [0.05, 0.95], axis=0)
     table = pd.DataFrame(
         {
@@ -125,7 +126,7 @@ def shift_cosines(
     model
         A trained model.
     row
-        Number of the perturbation.
+        Number of the perturbation in the model.
     n_draws
         Posterior draws of E and M, shared by all perturbations.
     seed

@@ -90,6 +90,16 @@ def test_a_perturbation_without_a_condition_of_its_own_has_no_correlation(
     assert table["data_correlation"].isna().all()
 
 
+def test_some_rows_of_the_mask_table_give_the_same_neighbours(
+    prepared: PreparedRun, masks: ad.AnnData, effects: ad.AnnData
+) -> None:
+    name = str(masks.obs_names[4])
+    whole = nearest_perturbations(prepared.model, masks, effects, name, n_draws=16)
+    some = nearest_perturbations(prepared.model, masks[3:].copy(), effects, name, n_draws=16)
+    pd.testing.assert_frame_equal(some, whole.loc[some.index])
+    assert len(some) == 6
+
+
 def test_nearest_in_words() -> None:
     table = pd.DataFrame(
         {
