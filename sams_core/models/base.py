@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sams_core.models import distributions as dist
-from sams_core.models.batch import Carried, Minibatch
+from sams_core.models.batch import Minibatch
 from sams_core.models.config import VAEConfig
+from sams_core.models.draws import cell_noise, gathered_shift
 from sams_core.models.likelihood import decoded_log_likelihood
 from sams_core.models.networks import GaussianHead, ResidualMLP
 
@@ -401,36 +402,3 @@ class PerturbationVAE(nn.Module, ABC):
         if self.mask_logits is None:
             return self.log_concentration.new_ones(self.n_perturbations, self.n_latent)
         return torch.sigmoid(self.mask_logits)
-
-
-def rows_of(table: Tensor, perturbations: Tensor | None) -> Tensor:
-    """Rows of a table with perturbations on its first axis; all of them by default."""
-    return table if perturbations is None else table.index_select(0, perturbations)
-
-
-def gathered_shift(carried: Carried, effect: Tensor) -> Tensor:
-    """Sum of the effects of what each cell carries, by dose: (P, K, L) to (P, n, L)."""
-    P, K, L = effect.shape
-    rows = effect.transpose(0, 1).reshape(K, P * L)
-    parts = [
-        rows.index_select(0, column) * dose[:, None]
-        for column, dose in zip(carried.column.T, carried.dose.T, strict=True)
-    ]
-    return torch.stack(parts).sum(0).unflatten(1, (P, L)).transpose(0, 1)
-
-
-def cell_noise(batch: Minibatch, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard Gaussian draws for a minibatch's cells, (P, n, L) as ``like``.
-
-    Processes that share a minibatch draw for all of its cells and take their own.
-    """
-    if batch.share is None:
-        return noise(like.shape, like, generator)
-    rank, world_size = batch.share
-    P, _, L = like.shape
-    return noise(torch.Size((P, batch.n_global or 0, L)), like, generator)[:, rank::world_size]
-
-
-def noise(shape: torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard Gaussian draws with the dtype and the device of ``like``."""
-    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import distributions as dist
-from sams_core.models.base import PerturbationVAE, ShiftSample, noise, rows_of
+from sams_core.models.base import PerturbationVAE, ShiftSample
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import CPAVAEConfig, SAMSVAEConfig
+from sams_core.models.draws import noise, rows_of
 from sams_core.models.rotation import LatentAxis
 
 EMBEDDING_SCALE_FLOOR = 1e-4

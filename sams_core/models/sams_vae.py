@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sams_core.models import masks
-from sams_core.models.base import ShiftSample, noise, rows_of
+from sams_core.models.base import ShiftSample
 from sams_core.models.config import SAMSVAEConfig
 from sams_core.models.cpa_vae import AdditiveVAE
+from sams_core.models.draws import noise, rows_of
 from sams_core.models.networks import VARIANCE_FLOOR, GaussianHead, ResidualMLP
 from sams_core.models.rotation import LatentAxis
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import masks
-from sams_core.models.base import PerturbationVAE, ShiftSample, rows_of
+from sams_core.models.base import PerturbationVAE, ShiftSample
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import SVAEPlusConfig
+from sams_core.models.draws import rows_of
 
 
 class SVAEPlusModule(PerturbationVAE):

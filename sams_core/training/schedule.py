@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from sams_core.models import ElboTerms, PerturbationVAE
-from sams_core.models.base import rows_of
+from sams_core.models.draws import rows_of
 from sams_core.models.rotation import NOISE_WIDTH, sparsest_rotation, turn
 from sams_core.models.sams_vae import SAMSVAEModule
 from sams_core.training.config import TrainingConfig

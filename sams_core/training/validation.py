@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from sams_core.models import Minibatch, PerturbationVAE
-from sams_core.models.base import rows_of
+from sams_core.models.draws import rows_of
 from sams_core.training.config import TrainingConfig
 from sams_core.training.schedule import mask_weights
 from sams_core.training.state import step_generator

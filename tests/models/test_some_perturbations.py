@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sams_core.models import Minibatch, PerturbationVAE
-from sams_core.models.base import cell_noise, gathered_shift
 from sams_core.models.batch import Carried
+from sams_core.models.draws import cell_noise, gathered_shift
 from sams_core.training import TrainingConfig
 from sams_core.training.objective import minibatch_objective
 from tests.support.tiny import VARIANTS, tiny_batch, tiny_module, tiny_variant

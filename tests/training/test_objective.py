@@ -30,7 +30,7 @@ class Shared:
         self.noise = torch.randn(shape, dtype=torch.float64, generator=generator)
         self.cells = torch.arange(N_CELLS)
         patch.setattr(module, "sample_shift_parameters", lambda *_: self.sample)
-        patch.setattr("sams_core.models.base.noise", lambda *_: self.noise[:, self.cells])
+        patch.setattr("sams_core.models.draws.noise", lambda *_: self.noise[:, self.cells])
 
 
 def full_objective(
