@@ -84,10 +84,10 @@ ENRICHED = {
     "overlap": _NUMBER("Shared", help="Names of the list that are in the set."),
     "set_size": _NUMBER("Set size", help="Members of the set in the background."),
     "expected": _NUMBER("Expected", format="%.1f", help="Shared names that chance would give."),
-    "fdr": _NUMBER("FDR", format="%.1e", help=GLOSSARY["FDR"]),
+    "fdr": _NUMBER("FDR", format="%.2g", help=GLOSSARY["FDR"]),
     "members": _TEXT("Which", width=170),
     "odds_ratio": _NUMBER("Odds ratio", format="%.1f", help="Above 1: more than by chance."),
-    "p_value": _NUMBER("p", format="%.1e", help="One-sided Fisher test, not corrected."),
+    "p_value": _NUMBER("p", format="%.2g", help="One-sided Fisher test, not corrected."),
     "collection": _TEXT("Collection"),
 }
 """Columns of `sams_core.analysis.enrichment.Enrichment.table`."""

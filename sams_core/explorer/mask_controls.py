@@ -208,7 +208,7 @@ def _pick_group(names: list[str], place: DeltaGenerator) -> str | None:
         return None
     tell(GROUP_KEY, [ALL_GROUPS, *names])
     only = place.selectbox(
-        "Show",
+        "Show group",
         [ALL_GROUPS, *names],
         key=GROUP_KEY,
         bind="query-params",

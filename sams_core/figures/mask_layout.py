@@ -110,7 +110,7 @@ class Strips:
 
 def row_pixels(n_rows: int) -> float:
     """Height of a row: few rows are tall enough for names, many share a page's height."""
-    for limit, pixels in ((30, 24.0), (60, 18.0), (100, 13.0)):
+    for limit, pixels in ((6, 32.0), (30, 24.0), (60, 18.0), (100, 13.0)):
         if n_rows <= limit:
             return pixels
     return max(2.0, min(11.0, _HEIGHT_OF_DENSE_MAP / n_rows))

@@ -21,6 +21,8 @@ CELL, ROW, LATENT = "cell", "row", "latent"
 """What a clickable point stands for: the first entry of its ``customdata``."""
 _MARGIN = {"l": 8, "r": 8, "t": 30, "b": 16}
 _TITLE_PIXELS = 36
+_SHORTEST_BAR = 120
+"""Pixels of the colour bar with its title."""
 _REACH = 400
 """Pixels from a point's middle within which it answers; the nearest point does."""
 _PROBABILITY_HOVER = "inclusion probability %{customdata[3]:.2f}<br>"
@@ -82,10 +84,11 @@ def mask_heatmap(
         fig.add_trace(_second_trace(beside, layout, model), row=1, col=2)
     fig.add_traces(_points(tables, layout, strips, list(latents)))
     titles = 0 if beside is None else _TITLE_PIXELS
-    height = layout.plot_height + strips.pixels + _MARGIN["t"] + _MARGIN["b"] + titles
-    apply_style(fig, height=height)
+    plot_height = layout.plot_height + strips.pixels
+    top, bottom = _MARGIN["t"] + titles, _MARGIN["b"] + max(0, _SHORTEST_BAR - plot_height)
+    apply_style(fig, height=plot_height + top + bottom)
     fig.update_layout(
-        margin={**_MARGIN, "t": _MARGIN["t"] + titles},
+        margin={**_MARGIN, "t": top, "b": bottom},
         hoverdistance=_REACH,
         hovermode="closest",
         dragmode=False,
@@ -124,7 +127,7 @@ def _model_trace(
         colorbar={
             "title": {"text": view.unit, "side": "top", "font": {"size": 12}},
             "thickness": 12,
-            "len": float(np.clip(layout.plot_height - 48, 60, 200)),
+            "len": float(np.clip(layout.plot_height - 48, _SHORTEST_BAR, 200)),
             "lenmode": "pixels",
             "y": 1,
             "yanchor": "top",
