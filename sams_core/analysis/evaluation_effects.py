@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sams_core.analysis import cell_space
 from sams_core.analysis.baselines import baseline_predictions
 from sams_core.analysis.cell_space import CellSpace, draw_cells, e_distances, fit_cell_space
 from sams_core.analysis.combination_scores import condition_scopes, score_predictions
@@ -125,7 +126,7 @@ def measure(screen: Screen, split: npt.NDArray[np.object_], *, seed: int = 0) ->
     """
     conditions, dosages = condition_dosages(screen)
     train, test = split == "train", split == "test"
-    sample = draw_cells(np.flatnonzero(train), MAX_CELLS, np.random.default_rng(seed))
+    sample = draw_cells(np.flatnonzero(train), cell_space.MAX_CELLS, np.random.default_rng(seed))
     space = fit_cell_space(screen.counts[sample], seed=seed)
     rng = np.random.default_rng(seed)
 

@@ -13,6 +13,8 @@ from sams_core.analysis.cell_space import (
     e_distances,
     fit_cell_space,
 )
+from sams_core.analysis.evaluation_effects import measure
+from tests.support.tiny import tiny_screen
 
 
 def _counts(seed: int, n: int = 300, genes: int = 30) -> sparse.csr_matrix:
@@ -85,3 +87,14 @@ def test_drawn_cells() -> None:
     drawn = draw_cells(cells, 10, np.random.default_rng(0))
     assert np.isin(drawn, cells).all()
     assert (np.diff(drawn) > 0).all()
+
+
+def test_evaluation_measures_in_the_space_of_all_training_cells() -> None:
+    """Not of the few that an E-distance is computed from."""
+    screen = tiny_screen(n_control=260)
+    split = np.where(np.arange(screen.n_cells) % 4 == 0, "test", "train").astype(object)
+    train = np.flatnonzero(split == "train")
+    space = measure(screen, split).space
+    assert space.n_cells == len(train) > 300
+    expected = fit_cell_space(screen.counts[train])
+    np.testing.assert_allclose(space.components, expected.components)
