@@ -208,7 +208,7 @@ def counting_terms(
     """
     n, G = counts.shape
     largest = int(counts.max())
-    if largest < n / 2 and largest * G < _EXACT_INTEGERS:
+    if largest < n / 2 and (largest + 1) * G <= _EXACT_INTEGERS:
         return _tabulated_terms(counts, concentration, largest, slope)
     shifted = counts + concentration
     value = torch.lgamma(shifted).sub_(torch.lgamma(concentration)).sub_(torch.lgamma(counts + 1))
@@ -220,8 +220,8 @@ def _tabulated_terms(
     counts: Tensor, concentration: Tensor, largest: int, slope: bool
 ) -> tuple[Tensor, Tensor | None]:
     G = len(concentration)
-    below = torch.arange(largest, dtype=counts.dtype)[:, None]  # j
-    places = torch.arange(G, dtype=counts.dtype)
+    numbers = torch.arange(max(largest, G), dtype=counts.dtype, device=counts.device)
+    below, places = numbers[:largest, None], numbers[:G]  # j, and a gene's column
     index = torch.add(places, counts, alpha=G).int().flatten()  # (n * G,)
 
     def look_up(terms: Tensor) -> Tensor:
