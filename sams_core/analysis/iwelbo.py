@@ -104,7 +104,8 @@ def iwelbo(
         and M do not depend on the former.
     max_elements
         Bound on the entries of any intermediate array over cells, or particles and cells; a handful
-        live at once. The default keeps them in a CPU's cache.
+        live at once. The default keeps them in a CPU's cache. On a GPU, arrays over particles,
+        cells and genes have up to n_genes / n_hidden times as many.
     progress
         Called with the share of cells done.
 
@@ -121,7 +122,7 @@ def iwelbo(
         return loc + scale * noise
 
     rows = max(1, max_elements // max(module.config.n_hidden, module.n_latent))
-    at_once = min(rows, MAX_CELLS)
+    at_once = min(rows, MAX_CELLS, max(1, max_elements // module.n_genes))
     in_order = np.arange(module.n_perturbations)
     bounds: list[npt.NDArray[np.float64]] = []
     for done, cells_ in enumerate(

@@ -226,10 +226,10 @@ def test_perturbations_are_not_scored_against_their_priors() -> None:
 def test_draws_of_perturbations_are_common_to_all_parts() -> None:
     """With the posterior as guide nothing but E and M is left to chance."""
     module, cells, shares = linear_gaussian(), np.arange(40), list[float]()
-    width = max(module.config.n_hidden, module.n_latent)
-    whole = iwelbo(module, SCREEN, cells, n_particles=5)
+    width = max(module.config.n_hidden, module.n_latent, module.n_genes)
+    whole = iwelbo(module, SCREEN, cells, n_particles=11)
     parts = iwelbo(
-        module, SCREEN, cells, n_particles=5, max_elements=width * 7, progress=shares.append
+        module, SCREEN, cells, n_particles=11, max_elements=width * 7, progress=shares.append
     )
     np.testing.assert_allclose(whole, parts, rtol=1e-12)
     assert (len(shares), shares[-1]) == (6, 1.0)
