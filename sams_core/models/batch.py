@@ -72,17 +72,24 @@ class Minibatch:
         return every.index_copy_(1, self.perturbations, self.dosages)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Minibatch:
-        """Move to a device, and optionally to another floating dtype."""
+        """Move to a device, to a GPU without waiting; optionally to another floating dtype."""
         carried = self.carried
         if carried is not None:
-            carried = Carried(carried.column.to(device), carried.dose.to(device, dtype))
+            carried = Carried(_sent(carried.column, device), _sent(carried.dose, device, dtype))
         return Minibatch(
-            self.counts.to(device, dtype),
-            self.dosages.to(device, dtype),
-            self.library_size.to(device, dtype),
-            None if self.batch_index is None else self.batch_index.to(device),
-            None if self.perturbations is None else self.perturbations.to(device),
+            _sent(self.counts, device, dtype),
+            _sent(self.dosages, device, dtype),
+            _sent(self.library_size, device, dtype),
+            None if self.batch_index is None else _sent(self.batch_index, device),
+            None if self.perturbations is None else _sent(self.perturbations, device),
             carried,
             self.share,
             self.n_global,
         )
+
+
+def _sent(values: Tensor, device: torch.device | str, dtype: torch.dtype | None = None) -> Tensor:
+    """Move a tensor; from pageable memory, a copy to a GPU would wait for all that it has to do."""
+    if torch.device(device).type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, dtype, non_blocking=True)
+    return values.to(device, dtype)
