@@ -31,7 +31,7 @@ def require_same_order(folder: Path, screen: Screen) -> None:
     Raises
     ------
     CheckpointError
-        When the screen was on disk and is in memory now, or the other way round.
+        When the screen was on disk and is given in memory, or the other way round.
     """
     on_disk = read_source(folder).get("on_disk", screen.on_disk)
     if on_disk != screen.on_disk:

@@ -244,23 +244,6 @@ def openers(masks: AnnData, latent: str, threshold: float) -> pd.DataFrame:
     return table.loc[strongest.index]
 
 
-def mean_steps(table: pd.DataFrame) -> dict[Direction, float]:
-    """Mean effect of the perturbations that push up, and of those that push down, where any do.
-
-    Parameters
-    ----------
-    table
-        From :func:`openers`.
-    """
-    effect = table["effect"]
-    steps: dict[Direction, float] = {}
-    if (effect > 0).any():
-        steps["up"] = float(effect[effect > 0].mean())
-    if (effect < 0).any():
-        steps["down"] = float(effect[effect < 0].mean())
-    return steps
-
-
 def _posterior_draws(
     model: PerturbationModel, screen: Screen, rows: npt.NDArray[np.intp], seed: int
 ) -> npt.NDArray[np.float32]:

@@ -123,11 +123,6 @@ def group_by_sets(
     return groups
 
 
-def order_groups(groups: Sequence[Group], values: NDArray[Any]) -> list[Group]:
-    """Order the rows inside each group by clustering; groups stay where they are."""
-    return [Group(group.name, group.rows[cluster_order(values[group.rows])]) for group in groups]
-
-
 def natural_order(names: Sequence[Any]) -> NDArray[np.intp]:
     """Order names so that numbers inside them count as numbers: z2 before z10."""
     return np.array(sorted(range(len(names)), key=lambda at: _natural(names[at])), dtype=np.intp)

@@ -24,8 +24,6 @@ STATES = 2
 """Cell states S of a block; each is the average of an antithetic pair, z and -z."""
 DRAWS = 4
 """Posterior draws D of E and M in a block, which share its states."""
-N_DECODED = BLOCKS * 2 * STATES * DRAWS
-"""Decoded states behind the effect of a condition."""
 
 
 @dataclass(frozen=True)

@@ -107,11 +107,6 @@ class TrainingBatches:
         self.draw_rank = None if draw_rank is None else np.asarray(draw_rank)
         self.resident = resident
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Minibatches in one pass over the training cells."""
-        return len(self.cells) // self.batch_size
-
     def __iter__(self) -> Iterator[Minibatch]:
         rank, world_size = self.share
         n_rows = len(range(rank, self.batch_size, world_size))

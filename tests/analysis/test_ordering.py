@@ -14,7 +14,6 @@ from sams_core.analysis.ordering import (
     group_by_annotation,
     group_by_sets,
     latent_order,
-    order_groups,
 )
 
 MASKS = hnp.arrays(
@@ -83,11 +82,3 @@ def test_every_perturbation_lands_in_exactly_one_group(sets: dict[str, list[str]
     names = list("ABCDEFGH")
     rows = np.concatenate([group.rows for group in group_by_sets(names, sets)])
     assert sorted(rows) == list(range(len(names)))
-
-
-def test_ordering_inside_groups_moves_no_row_to_another_group() -> None:
-    values = np.random.default_rng(0).random((20, 4))
-    groups = group_by_annotation(["a", "b"] * 10)
-    ordered = order_groups(groups, values)
-    assert [sorted(group.rows) for group in ordered] == [sorted(group.rows) for group in groups]
-    assert ordered[0].rows.tolist() != groups[0].rows.tolist()
