@@ -29,6 +29,9 @@ from sams_core.models.distributions import gamma_poisson_log_prob
 _EXACT_INTEGERS = 1 << 24
 """Up to here float32 holds every integer."""
 
+_TABULATED = 64
+"""Counts up to here are looked up."""
+
 _BLOCK_ELEMENTS = 1 << 20
 """Entries of a block: 4 MB in float32, of which a handful live at once."""
 
@@ -204,33 +207,49 @@ def counting_terms(
     ``sum_g lgamma(x + theta) - lgamma(theta) - lgamma(x + 1)``, (n,), and
     ``digamma(x + theta) - digamma(theta)``, (n, G). For integers these are sums over ``j < x`` of
     ``log((theta + j) / (j + 1))`` and of ``1 / (theta + j)``, looked up in tables where that is
-    less work.
+    less work; what large counts add beyond the tables is computed for them alone.
     """
     n, G = counts.shape
-    largest = int(counts.max())
-    if largest < n / 2 and (largest + 1) * G <= _EXACT_INTEGERS:
-        return _tabulated_terms(counts, concentration, largest, slope)
-    shifted = counts + concentration
-    value = torch.lgamma(shifted).sub_(torch.lgamma(concentration)).sub_(torch.lgamma(counts + 1))
-    growth = digamma(shifted).sub_(digamma(concentration)) if slope else None
+    height = min(int(counts.max()), _TABULATED)
+    if height < n / 2 and (height + 1) * G <= _EXACT_INTEGERS:
+        return _tabulated_terms(counts, concentration, height, slope)
+    value, growth = _between(torch.zeros_like(counts), counts, concentration, slope)
     return value.sum(-1), growth
 
 
 def _tabulated_terms(
-    counts: Tensor, concentration: Tensor, largest: int, slope: bool
+    counts: Tensor, concentration: Tensor, height: int, slope: bool
 ) -> tuple[Tensor, Tensor | None]:
     G = len(concentration)
-    numbers = torch.arange(max(largest, G), dtype=counts.dtype, device=counts.device)
-    below, places = numbers[:largest, None], numbers[:G]  # j, and a gene's column
-    index = torch.add(places, counts, alpha=G).int().flatten()  # (n * G,)
+    numbers = torch.arange(max(height, G), dtype=counts.dtype, device=counts.device)
+    below, places = numbers[:height, None], numbers[:G]  # j, and a gene's column
+    index = torch.add(places, counts.clamp_max(height), alpha=G).int().flatten()  # (n * G,)
 
     def look_up(terms: Tensor) -> Tensor:
         table = torch.cat([terms.new_zeros(1, G), terms.cumsum_(0)])
         return table.flatten().index_select(0, index).view_as(counts)
 
     steps = below + concentration
-    value = look_up(torch.log(steps / (below + 1))).sum(-1)
-    return value, look_up(steps.reciprocal_()) if slope else None
+    value = look_up(torch.log(steps / (below + 1)))
+    growth = look_up(steps.reciprocal_()) if slope else None
+    large = (counts > height).nonzero(as_tuple=True)
+    if len(large[0]):
+        start = counts.new_full((len(large[0]),), height)
+        more, steeper = _between(start, counts[large], concentration[large[1]], slope)
+        value[large] += more
+        if growth is not None:
+            growth[large] += steeper
+    return value.sum(-1), growth
+
+
+def _between(
+    start: Tensor, counts: Tensor, concentration: Tensor, slope: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The same sums over ``start <= j < x``, of each entry."""
+    low, high = start + concentration, counts + concentration
+    value = torch.lgamma(high).sub_(torch.lgamma(low))
+    value.sub_(torch.lgamma(counts + 1)).add_(torch.lgamma(start + 1))
+    return value, digamma(high).sub_(digamma(low)) if slope else None
 
 
 def digamma(x: Tensor) -> Tensor:

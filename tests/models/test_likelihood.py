@@ -142,6 +142,26 @@ def test_float32_is_close_and_finite_at_extreme_logits() -> None:
             torch.testing.assert_close(ours.double(), plain(*in_double(given_)), rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("height", [1, 3, 64, 10_000])
+def test_tables_and_what_is_beyond_them(dtype: torch.dtype, height: int) -> None:
+    """Whatever the tables hold: all counts, some, or next to none."""
+    counts = torch.poisson(torch.rand(40, 6, dtype=DOUBLE) * 10)
+    counts[0, 0], counts[3] = 5000, 0
+    theta = torch.logspace(-3, 3, 6, dtype=DOUBLE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(likelihood, "_TABULATED", height)
+        value, growth = counting_terms(counts.to(dtype), theta.to(dtype), slope=True)
+    expected = torch.lgamma(counts + theta) - torch.lgamma(theta) - torch.lgamma(counts + 1)
+    exact = dtype == DOUBLE
+    error = 1e-8 if exact else 1e-2  # lgamma(5000) is 37,000
+    torch.testing.assert_close(value.double(), expected.sum(-1), rtol=0, atol=error)
+    assert growth is not None
+    steeper = torch.digamma(counts + theta) - torch.digamma(theta)
+    error = 1e-9 if exact else 2e-4
+    torch.testing.assert_close(growth.double(), steeper, rtol=1e-9 if exact else 2e-5, atol=error)
+
+
 def test_digamma_in_float32() -> None:
     x = torch.logspace(-6, 6, 4001)
     torch.testing.assert_close(digamma(x).double(), torch.digamma(x.double()), rtol=2e-6, atol=2e-6)
