@@ -237,7 +237,7 @@ def _tabulated_terms(
         start = counts.new_full((len(large[0]),), height)
         more, steeper = _between(start, counts[large], concentration[large[1]], slope)
         value[large] += more
-        if growth is not None:
+        if growth is not None and steeper is not None:
             growth[large] += steeper
     return value.sum(-1), growth
 
