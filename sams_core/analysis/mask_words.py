@@ -140,7 +140,7 @@ def tell_latent(
     first = best.enriched.iloc[0]
     return (
         f"{text} The best gene set is **{first['set']}**, with {first['overlap']} of the "
-        f"{best.n_chosen} {what} (FDR {first['fdr']:.1g})."
+        f"{best.n_chosen} {what} ({_rate(first['fdr'])})."
     )
 
 
@@ -179,6 +179,10 @@ def tell_pathways(found: Mapping[str, Any]) -> str:
         if measured
         else (f"{text}.")
     )
+
+
+def _rate(fdr: float) -> str:
+    return "FDR below 0.001" if fdr < 0.001 else f"FDR {fdr:.2g}"
 
 
 def _genes(number: int) -> str:

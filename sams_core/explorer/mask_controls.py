@@ -71,7 +71,8 @@ class MapChoices:
     def leaves_room(self) -> bool:
         """Whether details fit at the map's side."""
         narrow = len(self.latents) <= MAX_LATENTS_BESIDE
-        return narrow and self.other is None and not self.with_truth
+        alone = self.other is None and not self.with_truth and not self.averaged
+        return narrow and alone
 
 
 def map_controls(page: MaskPage) -> MapChoices:

@@ -79,9 +79,8 @@ def nearest(key: tuple[str, str, float], _page: MaskPage) -> pd.DataFrame:
     from sams_core.analysis.perturbation_details import nearest_perturbations
 
     _, name, threshold = key
-    run, everyone = _page.run, _page.run.masks()  # all rows of the model, trained or not
-    table = nearest_perturbations(run.model(), everyone, run.effects(), name, threshold=threshold)
-    return table[table["n_cells_train"] > 0]
+    run = _page.run
+    return nearest_perturbations(run.model(), _page.masks, run.effects(), name, threshold=threshold)
 
 
 def _genes(page: MaskPage, name: str) -> None:

@@ -36,7 +36,9 @@ def label(
             "position": first[0] + strips.share * (first[1] - first[0]),
             "tickmode": "array",
             "tickvals": [at for at, _ in shown] if layout.labelled else [],
-            "ticktext": [shorten(str(names[row])) for _, row in shown] if layout.labelled else [],
+            "ticktext": [shorten(str(names[row]), strips.characters) for _, row in shown]
+            if layout.labelled
+            else [],
             "tickfont_size": 12,
             "ticklabelstandoff": 6,
         }
@@ -61,6 +63,7 @@ def label(
                     "ticktext": [html.escape(text) for text in texts] if readable else [],
                     "tickangle": 0 if strips.level else -90,
                     "tickfont_size": 12,
+                    "ticklabelstandoff": 4,
                 }
             }
         )

@@ -94,6 +94,8 @@ class Strips:
     ) -> None:
         longest = max((len(str(names[row])) for row in layout.rows if row >= 0), default=0)
         pixels = min(_CHARACTER_PIXELS * longest + 14, 0.4 * width) if layout.labelled else 0.0
+        self.characters = max(1, int((pixels - 8) / _CHARACTER_PIXELS))
+        """Letters of a row name that there is room for."""
         self.share = pixels / width
         """Part of the plot's width that row names take."""
         self.columns = self.share / (1 - self.share) * len(latents)
@@ -102,7 +104,7 @@ class Strips:
         self.level = len(latents) <= MAX_LEVEL_LATENTS
         longest = max((len(name) for name in latents), default=0)
         tilted = 0 if self.level else _CHARACTER_PIXELS * longest - 10
-        self.pixels = round(26 + tilted) if self.shows_latents else 0
+        self.pixels = round(30 + tilted) if self.shows_latents else 0
         """Height that latent names take."""
         self.rows = self.pixels / layout.row_pixels
         """The same in units of a row."""
@@ -116,6 +118,6 @@ def row_pixels(n_rows: int) -> float:
     return max(2.0, min(11.0, _HEIGHT_OF_DENSE_MAP / n_rows))
 
 
-def shorten(name: str, limit: int = 34) -> str:
-    """Make a name fit beside the map, safe to show."""
+def shorten(name: str, limit: int) -> str:
+    """Make a name fit into so many letters, safe to show."""
     return html.escape(name if len(name) <= limit else name[: limit - 1].rstrip() + "…")

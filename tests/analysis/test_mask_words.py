@@ -100,7 +100,7 @@ def test_a_latent_is_told_by_perturbations_genes_and_best_gene_set(masks: ad.Ann
     assert told.startswith(
         "**STAT1, JAK2 and IFNGR1** open **z0**, pushing it down by 1.5 basal s.d. on average. "
         "That step raises g60 and lowers g0 and g1 most. The best gene set is **Moved**, with 8 "
-        "of the 8 genes lowered (FDR "
+        "of the 8 genes lowered (FDR below 0.001)."
     )
 
 

@@ -212,6 +212,21 @@ def test_row_labels_give_way_when_rows_are_dense(n_rows: int, labelled: bool) ->
     assert 300 < fig.layout.height < 1700
 
 
+def test_long_row_names_are_cut_to_the_room_there_is() -> None:
+    tables = example()
+    tables.values.index = pd.Index(
+        ["a", "b", "c <1>", "A pathway with a very long name indeed (12)"]
+    )
+    fig = mask_heatmap(tables, groups(), ["z0", "z1", "z2"], VIEWS["probability"], width=260)
+    texts = list(fig.layout.yaxis.ticktext)
+    assert texts[:3] == ["b", "a", "c &lt;1&gt;"]
+    assert texts[3].startswith("A pathway")
+    assert texts[3].endswith("…")
+    low, high = fig.layout.xaxis.range
+    room = (-0.5 - low) / (high - low) * 260
+    assert 7 * len(texts[3]) < room < 130
+
+
 def test_hidden_rows_make_the_map_lower() -> None:
     tables = example()
     assert draw(tables, groups()[:1]).layout.height < draw(tables, groups()).layout.height
