@@ -109,13 +109,21 @@ class OnWorkers:
             A function of a module of this package.
         items, common
             Arrays, text, bytes and numbers; ``common`` is sent once.
+
+        Raises
+        ------
+        ClusterError
+            When they cannot be sent.
         """
-        shared = {
-            name: self.client.scatter([value], hash=False)[0] for name, value in common.items()
-        }
-        with warnings.catch_warnings():  # arrays are what there is to send
-            warnings.filterwarnings("ignore", message="Sending large graph")
-            futures = self.client.map(task, list(items), **shared, pure=False)
+        try:
+            shared = {
+                name: self.client.scatter([value], hash=False)[0] for name, value in common.items()
+            }
+            with warnings.catch_warnings():  # arrays are what there is to send
+                warnings.filterwarnings("ignore", message="Sending large graph")
+                futures = self.client.map(task, list(items), **shared, pure=False)
+        except (OSError, TimeoutError, CancelledError) as failure:
+            raise ClusterError(sentence(CancelledError())) from failure
         return (_result(future) for future in futures)
 
 

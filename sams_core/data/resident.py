@@ -33,9 +33,10 @@ class ResidentCounts:
         self.device, self.n_genes = device, counts.shape[1]
         self.pointers = counts.indptr.astype(np.int64)
         self.mask = int(np.iinfo(counts.dtype).max)
-        self.values = _on(device, counts.data.view(_SIGNED[counts.dtype]))
+        self.values = torch.from_numpy(counts.data.view(_SIGNED[counts.dtype])).to(device)
         small = self.n_genes <= np.iinfo(np.int16).max
-        self.genes = _on(device, counts.indices.astype(np.int16 if small else np.int32, copy=False))
+        genes = counts.indices.astype(np.int16 if small else np.int32, copy=False)
+        self.genes = torch.from_numpy(genes).to(device)
 
     def __getitem__(self, cells: np.ndarray) -> Tensor:
         """Counts of the given rows: (m,) integer array to (m, G)."""

@@ -241,6 +241,10 @@ class StoredCounts:
         for start, stop in self._runs(wanted):
             rows = self._read(self.rows[wanted[start:stop]])
             into = slice(pointers[start], pointers[stop])
+            if rows.nnz != pointers[stop] - pointers[start]:
+                raise ScreenError(
+                    f"{self.source.path} has changed since it was read; start again with it."
+                )
             data[into], indices[into] = rows.data, rows.indices
         found = sparse.csr_matrix((data, indices, pointers), (len(wanted), self.shape[1]))
         in_order = len(wanted) == len(cells) and (back[1:] > back[:-1]).all()

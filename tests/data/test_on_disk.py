@@ -249,3 +249,12 @@ def test_chunks_of_many_cells_are_told(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("sams_core.data.stored.MOST_NEIGHBOURS", 3)
     disk = read_screen(written(tmp_path, "h5ad"), **KEY, on_disk=True)
     assert any("cells in a chunk, of which 3 are read" in note for note in disk.notes)
+
+
+def test_a_file_that_was_written_again_is_told(tmp_path: Path) -> None:
+    disk = read_screen(written(tmp_path, "h5ad-dense"), **KEY, on_disk=True)
+    again = cells_and_genes()
+    again.X = np.ones(again.shape, dtype=np.float32)
+    again.write_h5ad(tmp_path / "screen.h5ad")
+    with pytest.raises(ScreenError, match="has changed since it was read"):
+        disk.counts[np.arange(20)]
