@@ -23,6 +23,7 @@ from sams_core.data.counts import (
     sort_out,
 )
 from sams_core.data.stores import damage_named, open_store
+from sams_core.errors import ScreenError
 
 GAP_VALUES = 1 << 15
 """Values between two rows up to which one long read takes less time than two short ones."""
