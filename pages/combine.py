@@ -34,6 +34,12 @@ def predict(cache_key: str, chosen: tuple[str, ...], _model: Any) -> pd.DataFram
     return predict_combination(_model, chosen).table
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def default(cache_key: str, _effects: Any, _masks: Any) -> list[str]:
+    """Choose what the page opens on; kept, as every run of the page asks for it."""
+    return combination_tables.default_combination(_effects, _masks)
+
+
 @st.fragment
 def combination() -> None:
     """Choose perturbations and show what is expected of them together."""
@@ -44,7 +50,7 @@ def combination() -> None:
         chosen = st.multiselect(
             "Perturbations to combine",
             names,
-            default=combination_tables.default_combination(table, run.masks()),
+            default=default(run.cache_key, table, run.masks()),
             key="combine",
             bind="query-params",
             max_selections=AT_MOST,
