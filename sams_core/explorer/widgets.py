@@ -129,18 +129,23 @@ def _ink(fig: go.Figure) -> None:
     text = {"color": INK}
     small = text | {"size": SMALL}
     colorbar = {"tickfont": small, "title": {"font": small}}
-    fig.update_layout(
-        font=text, legend={"font": small, "title": {"font": small}}, hoverlabel_font=text
+    axes = (axis.plotly_name for axis in (*fig.select_xaxes(), *fig.select_yaxes()))
+    scales = (scale.plotly_name for scale in fig.select_coloraxes())
+    fig.update_layout(  # at once, and annotations anew: plotly takes its time over every change
+        {"font": text, "legend": {"font": small, "title": {"font": small}}}
+        | {"hoverlabel": {"font": text}}
+        | {name: {"tickfont": small, "title": {"font": text}} for name in axes}
+        | {name: {"colorbar": colorbar} for name in scales}
     )
-    fig.update_xaxes(tickfont=small, title_font=text)
-    fig.update_yaxes(tickfont=small, title_font=text)
-    fig.update_annotations(font=text)
-    fig.update_coloraxes(colorbar=colorbar)
-    fig.update_traces(colorbar=colorbar, selector={"type": "heatmap"})
-    fig.update_traces(
-        marker_colorbar=colorbar,
-        selector=lambda trace: "marker" in trace and bool(trace.marker.showscale),
-    )
+    annotations = [annotation.to_plotly_json() for annotation in fig.layout.annotations]
+    fig.layout.annotations = [
+        annotation | {"font": annotation.get("font", {}) | text} for annotation in annotations
+    ]
+    for trace in fig.data:
+        if trace.type == "heatmap":
+            trace.update(colorbar=colorbar)
+        elif "marker" in trace and trace.marker.showscale:
+            trace.update(marker_colorbar=colorbar)
 
 
 def show_table(
