@@ -15,7 +15,7 @@ from sams_core.data.resident import ResidentCounts
 from sams_core.data.screen import Screen
 from sams_core.data.shuffling import drawn_rows, ordered_cells
 from sams_core.errors import ConfigError
-from sams_core.models.batch import Carried, Minibatch
+from sams_core.models.batch import Carried, Minibatch, Share
 
 N_BLOCKS = 3
 """Minibatches whose counts stay in memory: the one trained on, the one drawn ahead, a spare."""
@@ -124,7 +124,7 @@ class TrainingBatches:
             counts = rows if isinstance(rows, Tensor) else next(blocks).fill(rows)
             batch = _minibatch(self.screen, cells, counts, self._carried_by(together))
             if world_size > 1:
-                batch = replace(batch, share=self.share, n_global=self.batch_size)
+                batch = replace(batch, share=Share(rank, world_size, self.batch_size))
             yield batch
 
     def _carried_by(self, cells: np.ndarray) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sams_core.models.base import DataStatistics, ElboTerms, PerturbationVAE, ShiftSample
+from sams_core.models.base import PerturbationVAE
 from sams_core.models.batch import Minibatch
 from sams_core.models.conditional_vae import ConditionalVAEModule
 from sams_core.models.config import (
@@ -17,6 +17,7 @@ from sams_core.models.cpa_vae import CPAVAEModule
 from sams_core.models.moments import ShiftMoments, shift_moments
 from sams_core.models.sams_vae import SAMSVAEModule
 from sams_core.models.svae_plus import SVAEPlusModule
+from sams_core.models.terms import DataStatistics, ElboTerms, ShiftSample
 
 __all__ = [
     "CPAVAEConfig",

@@ -10,7 +10,7 @@ Sizes: P particles, n cells, G genes, T perturbations, L latent dimensions, H hi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar
 
 import torch
@@ -23,90 +23,9 @@ from sams_core.models.config import VAEConfig
 from sams_core.models.draws import cell_noise, gathered_shift
 from sams_core.models.likelihood import decoded_log_likelihood
 from sams_core.models.networks import GaussianHead, ResidualMLP
+from sams_core.models.terms import DataStatistics, ElboTerms, ShiftSample
 
 N_QUANTILES = 101
-
-
-@dataclass(frozen=True)
-class DataStatistics:
-    """What the model reads off the training cells before the first step.
-
-    Attributes
-    ----------
-    log_mean, log_scale : (G,) tensors
-        Mean and standard deviation of ``log(x + 1)``; a gene never seen has scale 1.
-    proportions : (G,) tensor
-        Share of each gene in all counts.
-    cells_per_perturbation : (T,) tensor
-        Training cells that carry each perturbation: the plate sizes of E and M.
-    n_training_cells : scalar tensor
-        Training cells in all.
-    library_size_quantiles : (101,) tensor
-        Percentiles 0 to 100 of the training cells' total counts.
-    """
-
-    log_mean: Tensor
-    log_scale: Tensor
-    proportions: Tensor
-    cells_per_perturbation: Tensor
-    n_training_cells: Tensor
-    library_size_quantiles: Tensor
-
-
-@dataclass(frozen=True)
-class ShiftSample:
-    """Draws of the mask and the embedding from the guide.
-
-    Attributes
-    ----------
-    mask, embedding : (P, T, L) tensors
-        Draws; the mask is 0 or 1 and carries the relaxed mask's gradient. A model without a mask
-        has ones.
-    embedding_loc, embedding_scale : (P or 1, T, L) tensors
-        The Gaussian that the embedding was drawn from; a scale of 0 is a point estimate.
-    """
-
-    mask: Tensor
-    embedding: Tensor
-    embedding_loc: Tensor
-    embedding_scale: Tensor
-
-    def particles(self, which: slice) -> ShiftSample:
-        """Some of the particles."""
-        few = (self.mask, self.embedding, self.embedding_loc, self.embedding_scale)
-        return ShiftSample(*(part if len(part) == 1 else part[which] for part in few))
-
-    @property
-    def effect(self) -> Tensor:
-        """``E * M``, the latent shift of one unit of each perturbation: (P, T, L)."""
-        return self.mask * self.embedding
-
-
-@dataclass(frozen=True)
-class ElboTerms:
-    """Terms of the ELBO, each ``log p - log q`` or its negative KL divergence, in nats.
-
-    Attributes
-    ----------
-    log_likelihood : (P, n) tensor
-    z_basal : (P, n) or (1, n) tensor
-        Per cell, summed over latent dimensions.
-    mask, embedding : (P, T) or (1, T) tensors
-        Per perturbation, summed over latent dimensions, not weighted by any plate; zeros where a
-        model has no such variable. ``mask`` includes the prior of a learned mask probability.
-    sample
-        Draws of what each perturbation does, at which they were evaluated, where at hand.
-    basal_variance : (L,) tensor, optional
-        Mean over cells of the variance of the guide of z_basal, in [0, 1] and 1 where the counts
-        say nothing of a latent dimension.
-    """
-
-    log_likelihood: Tensor
-    z_basal: Tensor
-    mask: Tensor
-    embedding: Tensor
-    sample: ShiftSample | None = None
-    basal_variance: Tensor | None = None
 
 
 class PerturbationVAE(nn.Module, ABC):
@@ -206,9 +125,7 @@ class PerturbationVAE(nn.Module, ABC):
         """
 
     @abstractmethod
-    def plated_terms(
-        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """``log p - log q`` of the mask and of the embedding: two (P, T) or (1, T) tensors.
 
         Parameters
@@ -217,8 +134,6 @@ class PerturbationVAE(nn.Module, ABC):
             Draws of both.
         exact
             Whether in expectation, as negative KL divergences, instead of at the draws.
-        perturbations : (K,) long tensor, optional
-            Those that were drawn, if not all.
         """
 
     def encoder_offset(self, batch: Minibatch, shift: Tensor) -> Tensor | None:
@@ -374,7 +289,7 @@ class PerturbationVAE(nn.Module, ABC):
         return ElboTerms(
             log_likelihood,
             z_term,
-            *self.plated_terms(sample, exact=exact, perturbations=batch.perturbations),
+            *self.plated_terms(sample, exact=exact),
             sample,
             scale.detach().square().mean((0, 1)),
         )

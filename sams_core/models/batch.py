@@ -25,6 +25,23 @@ class Carried:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What one of several processes has of a minibatch: its rows ``rank::world_size``.
+
+    Attributes
+    ----------
+    rank, world_size
+        Number of this process, and of processes.
+    n_cells
+        Cells that all have together.
+    """
+
+    rank: int
+    world_size: int
+    n_cells: int
+
+
+@dataclass(frozen=True)
 class Minibatch:
     """Cells that a model evaluates together.
 
@@ -45,11 +62,8 @@ class Minibatch:
         by no cell, and nothing is drawn or computed for them.
     carried
         The same dosages by cell, to gather shifts by.
-    share : (rank, world_size), optional
-        When several processes train together: these cells are rows ``rank::world_size`` of the
-        minibatch that all of them share.
-    n_global
-        Cells in that shared minibatch.
+    share
+        What these cells are of a minibatch on which several processes train together.
     """
 
     counts: Tensor
@@ -58,8 +72,7 @@ class Minibatch:
     batch_index: Tensor | None = None
     perturbations: Tensor | None = None
     carried: Carried | None = None
-    share: tuple[int, int] | None = None
-    n_global: int | None = None
+    share: Share | None = None
 
     def __len__(self) -> int:
         return self.counts.shape[0]
@@ -84,7 +97,6 @@ class Minibatch:
             None if self.perturbations is None else _sent(self.perturbations, device),
             carried,
             self.share,
-            self.n_global,
         )
 
 

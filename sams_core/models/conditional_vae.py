@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sams_core.models.base import PerturbationVAE, ShiftSample
+from sams_core.models.base import PerturbationVAE
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import ConditionalVAEConfig
+from sams_core.models.terms import ShiftSample
 
 
 class ConditionalVAEModule(PerturbationVAE):
@@ -46,11 +47,9 @@ class ConditionalVAEModule(PerturbationVAE):
         n = self.n_perturbations if perturbations is None else len(perturbations)
         shape = (n_particles, n, self.n_latent)
         zeros = self.log_concentration.new_zeros(()).expand(shape)
-        return ShiftSample(zeros, zeros, zeros[:1], zeros[:1])
+        return ShiftSample(zeros, zeros, zeros[:1], zeros[:1], perturbations)
 
-    def plated_terms(
-        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """Zeros."""
         nothing = sample.mask.new_zeros(1, sample.mask.shape[1])
         return nothing, nothing

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import distributions as dist
-from sams_core.models.base import PerturbationVAE, ShiftSample
+from sams_core.models.base import PerturbationVAE
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import CPAVAEConfig, SAMSVAEConfig
 from sams_core.models.draws import noise, rows_of
 from sams_core.models.rotation import LatentAxis
+from sams_core.models.terms import ShiftSample
 
 EMBEDDING_SCALE_FLOOR = 1e-4
 INITIAL_EMBEDDING_SCALE = 0.1
@@ -122,13 +123,10 @@ class CPAVAEModule(AdditiveVAE):
         loc, scale = self.embedding_posterior(self.embedding_loc, perturbations)
         shape = torch.Size((n_particles, *loc.shape[1:]))
         mask = loc.new_ones(()).expand(shape)
-        return ShiftSample(
-            mask, torch.addcmul(loc, scale, noise(shape, loc, generator)), loc, scale
-        )
+        embedding = torch.addcmul(loc, scale, noise(shape, loc, generator))
+        return ShiftSample(mask, embedding, loc, scale, perturbations)
 
-    def plated_terms(
-        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """The embedding's term; the mask's is 0."""
         embedding = self.embedding_term(sample, exact=exact)
         return torch.zeros_like(embedding), embedding

@@ -16,7 +16,9 @@ from torch.nn import functional as F  # noqa: N812
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-def gamma_poisson_log_prob(counts: Tensor, log_mean: Tensor, log_concentration: Tensor) -> Tensor:
+def gamma_poisson_log_prob(
+    counts: Tensor, log_mean: Tensor, log_concentration: Tensor, constant: Tensor | None = None
+) -> Tensor:
     """Log-probability of counts under a gamma-Poisson (negative binomial), summed over genes.
 
     With mean mu and concentration theta, and ``t = log mu - log theta``::
@@ -33,6 +35,8 @@ def gamma_poisson_log_prob(counts: Tensor, log_mean: Tensor, log_concentration: 
         Log of the expected counts.
     log_concentration : (G,) tensor
         Log of theta; the variance is ``mu + mu^2 / theta``.
+    constant : (n,) tensor, optional
+        Sum over genes of the first three terms, where it is at hand.
 
     Returns
     -------
@@ -40,9 +44,9 @@ def gamma_poisson_log_prob(counts: Tensor, log_mean: Tensor, log_concentration: 
         Log-probability of each cell, in nats.
     """
     theta = log_concentration.exp()
-    constant = (torch.lgamma(counts + theta) - torch.lgamma(theta) - torch.lgamma(counts + 1)).sum(
-        -1
-    )  # (n,)
+    if constant is None:
+        rising = torch.lgamma(counts + theta) - torch.lgamma(theta)
+        constant = (rising - torch.lgamma(counts + 1)).sum(-1)  # (n,)
     t = log_mean - log_concentration
     return constant + (counts * t - (counts + theta) * F.softplus(t)).sum(-1)
 

@@ -17,11 +17,13 @@ def gathered_shift(carried: Carried, effect: Tensor) -> Tensor:
     """Sum of the effects of what each cell carries, by dose: (P, K, L) to (P, n, L)."""
     P, K, L = effect.shape
     rows = effect.transpose(0, 1).reshape(K, P * L)
-    parts = [
+    shift, *others = (
         rows.index_select(0, column) * dose[:, None]
         for column, dose in zip(carried.column.T, carried.dose.T, strict=True)
-    ]
-    return torch.stack(parts).sum(0).unflatten(1, (P, L)).transpose(0, 1)
+    )
+    for other in others:
+        shift = shift + other
+    return shift.unflatten(1, (P, L)).transpose(0, 1)
 
 
 def cell_noise(batch: Minibatch, like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -31,9 +33,9 @@ def cell_noise(batch: Minibatch, like: Tensor, generator: torch.Generator | None
     """
     if batch.share is None:
         return noise(like.shape, like, generator)
-    rank, world_size = batch.share
     P, _, L = like.shape
-    return noise(torch.Size((P, batch.n_global or 0, L)), like, generator)[:, rank::world_size]
+    for_all = noise(torch.Size((P, batch.share.n_cells, L)), like, generator)
+    return for_all[:, batch.share.rank :: batch.share.world_size]
 
 
 def noise(shape: torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -71,11 +71,13 @@ def decoded_log_likelihood(
     (P, n) tensor, in nats; differentiable once in the first four.
     """
     given = (hidden, weight, bias, log_concentration, counts, library_size, mean_floor)
-    if hidden.device.type != "cpu":
-        return plain_log_likelihood(*given)
     differentiable = any(value.requires_grad for value in given[:4])
     keep = differentiable and torch.is_grad_enabled()  # the latter is always off inside
-    values: Tensor = _DecodedLogLikelihood.apply(*given, None if keep else constant, keep)
+    if keep:
+        constant = None
+    if hidden.device.type != "cpu":
+        return plain_log_likelihood(*given, constant)
+    values: Tensor = _DecodedLogLikelihood.apply(*given, constant, keep)
     return values
 
 
@@ -87,12 +89,13 @@ def plain_log_likelihood(
     counts: Tensor,
     library_size: Tensor,
     mean_floor: float = 0.0,
+    constant: Tensor | None = None,
 ) -> Tensor:
     """:func:`decoded_log_likelihood` operation by operation, with arrays over (P, n, G)."""
     log_mean = F.linear(hidden, weight, bias).log_softmax(-1) + library_size.log()[:, None]
     if mean_floor > 0:
         log_mean = torch.log(log_mean.exp() + mean_floor)
-    return gamma_poisson_log_prob(counts, log_mean, log_concentration)
+    return gamma_poisson_log_prob(counts, log_mean, log_concentration, constant)
 
 
 class _DecodedLogLikelihood(torch.autograd.Function):
@@ -249,24 +252,7 @@ def _between(
     low, high = start + concentration, counts + concentration
     value = torch.lgamma(high).sub_(torch.lgamma(low))
     value.sub_(torch.lgamma(counts + 1)).add_(torch.lgamma(start + 1))
-    return value, digamma(high).sub_(digamma(low)) if slope else None
-
-
-def digamma(x: Tensor) -> Tensor:
-    """Derivative of lgamma at x > 0.
-
-    In float32 by the asymptotic series at ``x + 4`` and the recurrence back, which is vectorised
-    where torch's is not; exact to float32's rounding.
-    """
-    if x.dtype != torch.float32:
-        return torch.digamma(x)
-    product = (x + 3).mul_(x)  # x (x + 3); times two more is the product of all four
-    steps = (product + 1).mul_(2).mul_(2 * x + 3).div_(product.mul_(product + 2))
-    shifted = x + 4
-    inverse = shifted.reciprocal()
-    square = inverse * inverse
-    series = square.mul(-1 / 252).add_(1 / 120).mul_(square).sub_(1 / 12).mul_(square)
-    return shifted.log_().add_(series).sub_(inverse.mul_(0.5)).sub_(steps)
+    return value, torch.digamma(high).sub_(torch.digamma(low)) if slope else None
 
 
 def blocks(n_particles: int, n_cells: int, rows: int) -> Iterator[tuple[slice, slice]]:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sams_core.models import masks
-from sams_core.models.base import ShiftSample
 from sams_core.models.config import SAMSVAEConfig
 from sams_core.models.cpa_vae import AdditiveVAE
 from sams_core.models.draws import noise, rows_of
 from sams_core.models.networks import VARIANCE_FLOOR, GaussianHead, ResidualMLP
 from sams_core.models.rotation import LatentAxis
+from sams_core.models.terms import ShiftSample
 
 
 class SAMSVAEModule(AdditiveVAE):
@@ -120,14 +120,12 @@ class SAMSVAEModule(AdditiveVAE):
         mask = masks.sample_mask(logits, self.config.mask_temperature, n_particles, generator)
         loc, scale = self.embedding_posterior(mask, perturbations)
         drawn = noise(mask.shape, loc, generator)
-        return ShiftSample(mask, torch.addcmul(loc, scale, drawn), loc, scale)
+        return ShiftSample(mask, torch.addcmul(loc, scale, drawn), loc, scale, perturbations)
 
-    def plated_terms(
-        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """``log p - log q`` of the mask, with the prior of its probability, and of E."""
         assert self.mask_logits is not None
-        config, logits = self.config, rows_of(self.mask_logits, perturbations)
+        config, logits = self.config, rows_of(self.mask_logits, sample.perturbations)
         if config.learned_mask_prior:
             mask = masks.learned_prior_term(logits, config.mask_prior_a, config.mask_prior_b)
         else:

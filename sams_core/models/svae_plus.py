@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from sams_core.models import masks
-from sams_core.models.base import PerturbationVAE, ShiftSample
+from sams_core.models.base import PerturbationVAE
 from sams_core.models.batch import Minibatch
 from sams_core.models.config import SVAEPlusConfig
 from sams_core.models.draws import rows_of
+from sams_core.models.terms import ShiftSample
 
 
 class SVAEPlusModule(PerturbationVAE):
@@ -45,14 +46,12 @@ class SVAEPlusModule(PerturbationVAE):
         logits = rows_of(self.mask_logits, perturbations)
         mask = masks.sample_mask(logits, self.config.mask_temperature, n_particles, generator)
         loc = rows_of(self.prior_shift, perturbations)[None]
-        return ShiftSample(mask, loc.expand(mask.shape), loc, torch.zeros_like(loc))
+        return ShiftSample(mask, loc.expand(mask.shape), loc, torch.zeros_like(loc), perturbations)
 
-    def plated_terms(
-        self, sample: ShiftSample, *, exact: bool, perturbations: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def plated_terms(self, sample: ShiftSample, *, exact: bool) -> tuple[Tensor, Tensor]:
         """The prior of the mask's probabilities; the shift has none."""
         assert self.mask_logits is not None
-        logits = rows_of(self.mask_logits, perturbations)
+        logits = rows_of(self.mask_logits, sample.perturbations)
         mask = masks.learned_prior_term(logits, self.config.mask_prior_a, self.config.mask_prior_b)
         return mask, torch.zeros_like(mask)
 

@@ -54,7 +54,7 @@ def minibatch_objective(
     elbo = log_likelihood + z_basal + (mask + embedding) @ share
     if module.has_mask and terms.basal_variance is not None:
         terms = replace(terms, basal_variance=mean_over_cells(terms.basal_variance, batch))
-    weights = mask_weights(module, config, step, terms, batch.perturbations)
+    weights = mask_weights(module, config, step, terms)
     extra = (mask * (weights - 1)) @ share
     return {
         "loss": -(elbo + extra),

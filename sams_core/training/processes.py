@@ -18,9 +18,8 @@ def cell_weight(batch: Minibatch) -> float:
     A mean over the cells here times this, averaged over processes, is the mean over all cells, also
     when the processes have one cell more or less than each other. 1 for a process alone.
     """
-    if batch.share is None or batch.n_global is None:
-        return 1.0
-    return len(batch) * batch.share[1] / batch.n_global
+    share = batch.share
+    return 1.0 if share is None else len(batch) * share.world_size / share.n_cells
 
 
 def mean_over_cells(here: Tensor, batch: Minibatch) -> Tensor:

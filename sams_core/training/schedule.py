@@ -75,9 +75,8 @@ def mask_weights(
     config: TrainingConfig,
     step: int,
     terms: ElboTerms | None = None,
-    perturbations: Tensor | None = None,
 ) -> Tensor:
-    """Weight of each perturbation's mask term: (T,).
+    """Weight of each perturbation's mask term: (T,), or (K,) of those that were drawn.
 
     The ELBO counts a mask once, beside the likelihood of every cell: with hundreds of cells an
     entry stays open that explains next to nothing. Here an open entry must carry a share
@@ -105,10 +104,10 @@ def mask_weights(
         Steps already taken.
     terms
         The minibatch's terms with their draws; without them ``mask_share`` counts as 0.
-    perturbations : (K,) long tensor, optional
-        Those wanted, of which the terms are, if not all.
     """
-    cells = rows_of(module.cells_per_perturbation, perturbations)
+    sample = None if terms is None else terms.sample
+    drawn = None if sample is None else sample.perturbations
+    cells = rows_of(module.cells_per_perturbation, drawn)
     current = phase(module, config, step)
     if current is not Phase.MASKS:
         return torch.full_like(cells, float(current is Phase.PRUNED))

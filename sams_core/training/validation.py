@@ -40,11 +40,9 @@ def validation_terms(
         ``objective`` (as in the last step of training; larger is better), ``elbo`` (weight 1),
         ``log_likelihood``, ``kl_z_basal``, ``kl_mask``, ``kl_embedding``.
     """
-    every = batches[0].perturbations
     device = module.cells_per_perturbation.device
-    cells = rows_of(module.cells_per_perturbation, None if every is None else every.to(device))
     log_likelihood = z_basal = 0.0
-    plated = torch.zeros(2, cells.shape[0], device=device)
+    plated = torch.zeros(2, module.n_perturbations, device=device)
     n_cells = sum(len(batch) for batch in batches)
     n_training = max(float(module.n_training_cells), 1.0)
     for index, batch in enumerate(batches):
@@ -58,10 +56,12 @@ def validation_terms(
         plated += torch.stack([terms.mask.mean(0), terms.embedding.mean(0)]) * (
             len(batch) / n_cells
         )
+    assert terms.sample is not None
+    cells = rows_of(module.cells_per_perturbation, terms.sample.perturbations)
     plated = plated * (cells > 0) / n_training
     mask, embedding = float(plated[0].sum()), float(plated[1].sum())
     elbo = (log_likelihood + z_basal) / n_cells + mask + embedding
-    weights = mask_weights(module, config, config.max_steps - 1, terms, every)
+    weights = mask_weights(module, config, config.max_steps - 1, terms)
     extra = float((plated[0] * (weights - 1)).sum())
     return {
         "objective": elbo + extra,

@@ -11,7 +11,7 @@ import torch
 
 from sams_core.data import Screen
 from sams_core.data.minibatches import N_BLOCKS, TrainingBatches, minibatch, sequential_batches
-from sams_core.models.batch import Minibatch
+from sams_core.models.batch import Minibatch, Share
 from sams_core.models.order import perturbation_rank
 from tests.data.builders import labelled
 
@@ -106,8 +106,7 @@ def test_shares_are_rows_of_the_whole(world_size: int, screen: Screen) -> None:
     for step, whole in enumerate(stream()):
         for r in range(world_size):
             part = shares[r][step]
-            assert part.share == (r, world_size)
-            assert part.n_global == part.to("cpu").n_global == 8
+            assert part.share == part.to("cpu").share == Share(r, world_size, 8)
             assert part.carried is not None
             for name in ("counts", "dosages", "library_size", "batch_index"):
                 assert torch.equal(getattr(part, name), getattr(whole, name)[r::world_size])

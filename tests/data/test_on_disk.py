@@ -23,7 +23,7 @@ from sams_core.data.minibatches import TrainingBatches, sequential_batches
 from sams_core.data.shuffling import order_of_blocks, ordered_cells
 from sams_core.data.totals import cells_detecting, extremes, row_sums
 from sams_core.errors import ScreenError
-from sams_core.models.batch import Minibatch
+from sams_core.models.batch import Minibatch, Share
 from tests.data.builders import labelled
 from tests.malformed import MALFORMED_SCREENS, Malformed
 
@@ -194,7 +194,7 @@ def test_an_epoch_on_disk_has_every_cell_once_and_starts_at_any_step(
     for r in range(2):
         share = next(stream(4, rank=r, world_size=2))
         assert torch.equal(share.counts, drawn[4].counts[r::2])
-        assert share.share == (r, 2)
+        assert share.share == Share(r, 2, 10)
 
 
 def test_blocks_stay_together_in_a_buffer_and_are_mixed_there() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +13,6 @@ from sams_core.models import likelihood
 from sams_core.models.likelihood import (
     counting_terms,
     decoded_log_likelihood,
-    digamma,
     plain_log_likelihood,
 )
 
@@ -93,9 +90,10 @@ def test_values_and_gradients_are_those_of_the_plain_path(
 @pytest.mark.parametrize("mean_floor", [0.0, 0.2])
 def test_the_path_for_other_devices_is_the_same(mean_floor: float) -> None:
     given_ = inputs(5, 2, 3, 4, 6)
-    torch.testing.assert_close(
-        plain_log_likelihood(*given_, mean_floor), plain(*given_, mean_floor)
-    )
+    expected = plain(*given_, mean_floor)
+    torch.testing.assert_close(plain_log_likelihood(*given_, mean_floor), expected)
+    constant, _ = counting_terms(given_[4], given_[3].exp(), slope=False)
+    torch.testing.assert_close(plain_log_likelihood(*given_, mean_floor, constant), expected)
 
 
 @pytest.mark.parametrize("mean_floor", [0.0, 0.1])
@@ -160,63 +158,3 @@ def test_tables_and_what_is_beyond_them(dtype: torch.dtype, height: int) -> None
     steeper = torch.digamma(counts + theta) - torch.digamma(theta)
     error = 1e-9 if exact else 2e-4
     torch.testing.assert_close(growth.double(), steeper, rtol=1e-9 if exact else 2e-5, atol=error)
-
-
-def test_digamma_in_float32() -> None:
-    x = torch.logspace(-6, 6, 4001)
-    torch.testing.assert_close(digamma(x).double(), torch.digamma(x.double()), rtol=2e-6, atol=2e-6)
-
-
-def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Largest counts for which tables are made from here on."""
-    found: list[int] = []
-    original = likelihood._tabulated_terms
-
-    def note(*given_: Any) -> tuple[Tensor, Tensor | None]:
-        found.append(given_[2])
-        return original(*given_)
-
-    monkeypatch.setattr(likelihood, "_tabulated_terms", note)
-    return found
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
-@pytest.mark.parametrize("largest", [0, 1, 7])
-def test_tables_hold_the_terms_of_counts(
-    dtype: torch.dtype, largest: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tables = looked_up(monkeypatch)
-    generator = torch.Generator().manual_seed(0)
-    counts = torch.randint(largest + 1, (20, 5), generator=generator).to(dtype)
-    counts[3, 4] = largest
-    theta = torch.logspace(-3, 2, 5, dtype=dtype)
-    value, growth = counting_terms(counts, theta, slope=True)
-    assert growth is not None
-    assert tables == [largest]
-    x, t = counts.double(), theta.double()
-    expected = torch.lgamma(x + t) - torch.lgamma(t) - torch.lgamma(x + 1)
-    torch.testing.assert_close(value.double(), expected.sum(1), rtol=1e-5, atol=1e-5)
-    wanted = torch.digamma(x + t) - torch.digamma(t)
-    torch.testing.assert_close(growth.double(), wanted, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(("exact", "used"), [(24, True), (23, False), (19, False)])
-def test_tables_are_only_as_large_as_float32_counts_exactly(
-    exact: int, used: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With counts up to 3 and 6 genes the last entry is number 23."""
-    tables = looked_up(monkeypatch)
-    monkeypatch.setattr(likelihood, "_EXACT_INTEGERS", exact)
-    counts = torch.arange(4.0).repeat(3)[:, None].expand(-1, 6)
-    counting_terms(counts, torch.ones(6), slope=False)
-    assert bool(tables) is used
-
-
-def test_tables_are_made_where_the_counts_are() -> None:
-    """A tensor made without saying where would be on the device that is the default here."""
-    counts = torch.arange(4.0).repeat(3)[:, None].expand(-1, 6)
-    expected = counting_terms(counts, torch.ones(6), slope=True)
-    with torch.device("meta"):
-        found = counting_terms(counts, torch.ones(6, device="cpu"), slope=True)
-    for mine, wanted in zip(found, expected, strict=True):
-        torch.testing.assert_close(mine, wanted)

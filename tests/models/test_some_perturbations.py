@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sams_core.models import Minibatch, PerturbationVAE
-from sams_core.models.batch import Carried
+from sams_core.models.batch import Carried, Share
 from sams_core.models.draws import cell_noise, gathered_shift
 from sams_core.training import TrainingConfig
 from sams_core.training.objective import minibatch_objective
@@ -125,6 +125,6 @@ def test_processes_draw_together_what_one_would() -> None:
     like = torch.zeros(2, 7, 3, dtype=torch.float64)
     alone = cell_noise(batch, like, torch.Generator().manual_seed(1))
     for rank in range(3):
-        shared = replace(batch, share=(rank, 3), n_global=7)
+        shared = replace(batch, share=Share(rank, 3, 7))
         mine = cell_noise(shared, like[:, rank::3], torch.Generator().manual_seed(1))
         torch.testing.assert_close(mine, alone[:, rank::3])
