@@ -77,6 +77,8 @@ def show_figure(
     key: str,
     alt: str,
     name: str,
+    code: str | None = None,
+    data: pd.DataFrame | None = None,
     on_select: Callable[..., None] | Literal["ignore"] = "ignore",
     selection_mode: Iterable[Literal["points", "box", "lasso"]] = ("points",),
 ) -> None:
@@ -92,6 +94,11 @@ def show_figure(
         One sentence that states the finding, for readers who do not see the figure.
     name
         File name, without ending, of the image that the camera button saves.
+    code
+        Python that ends in ``fig = ...`` and makes the figure from ``folder`` (of the checkpoint),
+        its tables ``masks``, ``effects`` and ``cells``, and its ``model``.
+    data
+        What the figure shows, as a table.
     on_select
         Called when points are selected; ``st.session_state[key]`` then holds the selection.
     selection_mode
