@@ -12,6 +12,7 @@ from sams_core.explorer.run import Run, open_run
 RUN_KEY = "run"
 IMAGE_KEY = "image"
 SIMULATED_KEY = "screen_is_simulated"
+SHOWN_KEY = "shown_run"
 IMAGE_FORMATS = ("SVG", "PNG")
 _LISTED = 12
 
@@ -54,6 +55,7 @@ def current_run() -> Run:
         st.stop()
     run = open_entry(chosen_entry(entries))
     mark_simulated(run.simulated)
+    st.session_state[SHOWN_KEY] = run
     return run
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 # Not public, but nothing public stands for the theme's ink in a figure that may change themes.
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
+from sams_core.explorer.exports import Saved, offer
 from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, SIMULATED_KEY, current_run
 
 SMALL = 12
@@ -96,18 +97,18 @@ def show_figure(
         File name, without ending, of the image that the camera button saves.
     code
         Python that ends in ``fig = ...`` and makes the figure from ``folder`` (of the checkpoint),
-        its tables ``masks``, ``effects`` and ``cells``, and its ``model``.
+        its tables ``masks``, ``effects`` and ``cells``, and its ``model``, none of which it
+        defines; see `sams_core.explorer.snippets`.
     data
-        What the figure shows, as a table.
+        What the figure shows, as a table; by default it is read from the figure's traces.
     on_select
         Called when points are selected; ``st.session_state[key]`` then holds the selection.
     selection_mode
         How points can be selected: "points" (clicks), "box" and "lasso".
     """
-    _ink(fig)
-    if st.session_state.get(SIMULATED_KEY):
-        _stamp(fig)
+    finish(fig, simulated=bool(st.session_state.get(SIMULATED_KEY)))
     kind = str(st.session_state.get(IMAGE_KEY) or IMAGE_FORMATS[0]).lower()
+    file = _file_name(name)
     st.plotly_chart(
         fig,
         key=key,
@@ -117,9 +118,17 @@ def show_figure(
         config={
             "displaylogo": False,
             "modeBarButtonsToRemove": ["autoScale2d"],
-            "toImageButtonOptions": {"format": kind, "filename": _file_name(name), "scale": 3},
+            "toImageButtonOptions": {"format": kind, "filename": file, "scale": 3},
         },
     )
+    offer(Saved(fig, alt, file, code, data), key=key)
+
+
+def finish(fig: go.Figure, *, simulated: bool) -> None:
+    """Give a figure, in place, what every figure of the app has: readable type, and a stamp."""
+    _ink(fig)
+    if simulated:
+        _stamp(fig)
 
 
 def _stamp(fig: go.Figure) -> None:

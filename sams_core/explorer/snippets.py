@@ -1,0 +1,80 @@
+"""Python that makes a figure again outside the app, from the checkpoint that it shows.
+
+A page hands `show_figure` the part that is its own, which ends in ``fig = ...`` and may use the
+variables of `VARIABLES`. `complete` puts before it what defines those it uses.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import sams_core
+from sams_core.explorer.catalogue import DEMO_FOLDER
+from sams_core.explorer.run import Run
+
+PROJECT = DEMO_FOLDER.parents[1]
+
+_TABLE = '{0} = anndata.read_h5ad(folder / "explorer" / "{0}.h5ad")'
+VARIABLES = {
+    "folder": "",
+    **{name: _TABLE.format(name) for name in ("masks", "effects", "cells")},
+    "model": "model = load_model(folder)",
+}
+"""What a page's code may use without defining it, and the line that defines it."""
+
+
+def complete(code: str, run: Run | None) -> str:
+    """Return a page's code as a script of its own, with the variables that it uses defined.
+
+    Parameters
+    ----------
+    code
+        Ends in ``fig = ...``; may use the names of `VARIABLES`.
+    run
+        The checkpoint that the page shows; None if it shows none, and the code names its files.
+    """
+    used = names_used(code) & set(VARIABLES)
+    if run is None or not used:
+        return f"# sams_core {sams_core.__version__}\n{code.strip()}\n"
+    imports = ["from pathlib import Path"]
+    if used & {"masks", "effects", "cells"}:
+        imports += ["", "import anndata"]
+    if "model" in used:
+        imports += ["", "from sams_core.api import load_model"]
+    definitions = [line for name, line in VARIABLES.items() if name in used and line]
+    return "\n".join(
+        [
+            f"# Checkpoint {run.digest[:12]}, sams_core {sams_core.__version__}",
+            *imports,
+            "",
+            f"folder = {path_text(run.folder)}",
+            *definitions,
+            "",
+            code.strip(),
+            "",
+        ]
+    )
+
+
+def path_text(folder: Path) -> str:
+    """Write a folder as Python: within the project as it lies there, others by name alone."""
+    folder = folder.resolve()
+    if folder.is_relative_to(PROJECT):
+        return f'Path("{folder.relative_to(PROJECT).as_posix()}")  # in the folder of sams_core'
+    return f"Path({folder.name!r})  # wherever your copy of it lies"
+
+
+def names_used(code: str) -> set[str]:
+    """Names that Python text reads.
+
+    Raises
+    ------
+    SyntaxError
+        If it is no Python.
+    """
+    return {
+        node.id
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
