@@ -1,8 +1,8 @@
 """Builds the embedded checkpoints again: ``python -m sams_core.demo`` (or ``make demo``).
 
 Two real screens and a simulated one are trained with the settings below, prepared and evaluated;
-two more models of the real ones are there to compare with. The raw counts are not kept. The real
-screens are read from a folder of h5ad files; see its README for where they come from.
+two more models of the real ones are there to compare with. Of the real screens no raw counts are
+kept. They are read from a folder of h5ad files; see its README for where they come from.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def build(demo: Demo, data: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         folder = Path(scratch) / demo.name
         model.train(out=folder, **demo.training)
-        prepare(folder, screen=screen, max_cells=MAX_CELLS)
+        prepare(folder, screen=screen, max_cells=MAX_CELLS, keep_counts=screen.simulated)
         evaluate(folder, screen=screen)
         (folder / PREDICTIVE_CHECK).unlink()
         (folder / SOURCE).unlink(missing_ok=True)

@@ -12,15 +12,21 @@ from sams_core.data.annotations import without_clashes
 from sams_core.data.screen import Screen
 from sams_core.perturbation_model import PerturbationModel
 
+MAX_COUNTS = 25_000_000
+"""Counts above zero that a table of cells may hold: about 125 MB in memory."""
+LEFT_OUT = "counts_left_out"
+"""Where ``uns`` says why a table of cells has no counts."""
+
 
 def cells_table(
     model: PerturbationModel,
     screen: Screen,
     *,
     max_cells: int = 20_000,
+    keep_counts: bool = True,
     seed: int = 0,
 ) -> ad.AnnData:
-    """Cells with their posterior mean latent states.
+    """Cells with their posterior mean latent states and, if they are not too many, their counts.
 
     Parameters
     ----------
@@ -30,26 +36,57 @@ def cells_table(
         The screen it was trained on.
     max_cells
         Of a larger screen a subsample is kept, in proportion within every condition.
+    keep_counts
+        Whether to keep the raw counts, of which at most `MAX_COUNTS` may be above zero.
     seed
         Of the subsample.
 
     Returns
     -------
-    ``obs``: condition, n_perturbations, split, library_size, batch where there is one, and the
-    screen's other annotations. ``obsm``: ``z_basal`` and ``z`` (n, L). ``X`` has no columns.
-    ``uns["n_cells_total"]``: cells of the screen.
+    ``X``: raw counts (n, G), CSR in the smallest exact unsigned type; without columns where they
+    are left out, and ``uns["counts_left_out"]`` then says why. ``obs``: condition,
+    n_perturbations, split, library_size, batch where there is one, and the screen's other
+    annotations. ``obsm``: ``z_basal`` and ``z`` (n, L). ``uns["n_cells_total"]``: cells of the
+    screen.
     """
     chosen = stratified_subsample(np.asarray(screen.conditions.codes), max_cells, seed=seed)
     part = screen if len(chosen) == screen.n_cells else screen.subset(chosen)
     basal = model.get_latent_representation(part, kind="basal")
     full = basal + model.encoded(part).dosages @ model.effects().to_numpy(np.float32)
+    left_out = _why_without_counts(part, keep_counts)
     table = ad.AnnData(
-        sparse.csr_matrix(np.empty((part.n_cells, 0), np.float32)),
+        _counts(part) if left_out is None else _nothing(part.n_cells),
         obs=_describe_cells(part, model.split[chosen]),
+        var=pd.DataFrame(index=part.gene_names if left_out is None else []),
         obsm={"z_basal": basal.astype(np.float32), "z": full.astype(np.float32)},
     )
     table.uns["n_cells_total"] = screen.n_cells
+    if left_out is not None:
+        table.uns[LEFT_OUT] = left_out
     return table
+
+
+def _why_without_counts(part: Screen, keep_counts: bool) -> str | None:
+    """Why the counts of these cells are not kept; None if they are."""
+    if not keep_counts:
+        return "the raw counts of this screen were left out when its tables were prepared"
+    n_counts = int(part.counts.indptr[-1])
+    if n_counts <= MAX_COUNTS:
+        return None
+    return (
+        f"the {part.n_cells:,} cells shown have {n_counts:,} counts above zero, more than the "
+        f"{MAX_COUNTS:,} that are kept; choose fewer with --max-cells"
+    )
+
+
+def _counts(part: Screen) -> sparse.csr_matrix:
+    """The cells' counts in memory, whether or not the screen is on disk."""
+    counts = part.counts
+    return counts if sparse.issparse(counts) else counts[np.arange(part.n_cells)]
+
+
+def _nothing(n_cells: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix(np.empty((n_cells, 0), np.float32))
 
 
 def stratified_subsample(

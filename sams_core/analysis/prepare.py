@@ -44,6 +44,7 @@ def prepare(
     screen: Screen | str | Path | None = None,
     n_particles: int = 2500,
     max_cells: int = 20_000,
+    keep_counts: bool = True,
     seed: int = 0,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -69,6 +70,9 @@ def prepare(
         Simulated cells per condition for the model's effects.
     max_cells
         Cells shown in the latent space; of a larger screen a stratified subsample.
+    keep_counts
+        Whether to keep the raw counts of these cells, within a bound, so that pages can show
+        measured expression; whoever gets the checkpoint gets them, too.
     seed
         Of every draw, subsample and map.
     workers
@@ -102,8 +106,8 @@ def prepare(
     at(1.0)
     with runner(workers, scheduler) as where:
         tables, elbo = _tables(
-            where, model, model.screen, n_particles=n_particles, max_cells=max_cells, seed=seed,
-            report=report,
+            where, model, model.screen, n_particles=n_particles, max_cells=max_cells,
+            keep_counts=keep_counts, seed=seed, report=report,
         )  # fmt: skip
     at = report("Writing")
     metrics = collect_metrics(model.screen, tables["effects"], tables["masks"], elbo)
@@ -123,6 +127,7 @@ def _tables(
     *,
     n_particles: int,
     max_cells: int,
+    keep_counts: bool,
     seed: int,
     report: Callable[[str], Callable[[float], None]],
 ) -> tuple[dict[str, ad.AnnData], pd.DataFrame]:
@@ -130,7 +135,7 @@ def _tables(
     simulated: dict[str, Any] = {"n_particles": n_particles, "seed": seed}
     begun = begin_effects(where, model, screen, **simulated) if where.n_elsewhere else None
     at = report("Cells")
-    cells = cells_table(model, screen, max_cells=max_cells, seed=seed)
+    cells = cells_table(model, screen, max_cells=max_cells, keep_counts=keep_counts, seed=seed)
     maps_of_cells = where.run(umap, [cells.obsm["z_basal"], cells.obsm["z"]], seed=seed)
     at(1.0)
     elbo = elbo_by_split(

@@ -7,8 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sams_core.analysis import latents
 from sams_core.analysis.embedding import umap
-from sams_core.analysis.latents import stratified_subsample
+from sams_core.analysis.latents import LEFT_OUT, cells_table, stratified_subsample
+from sams_core.data.reading import read_screen
 from tests.analysis.conftest import PreparedRun
 
 
@@ -69,10 +71,14 @@ def test_umap_of_equal_rows() -> None:
 def test_cells_table(prepared: PreparedRun) -> None:
     table = ad.read_h5ad(prepared.folder / "explorer" / "cells.h5ad")
     screen, model = prepared.screen, prepared.model
-    assert table.shape == (500, 0)
+    assert table.shape == (500, screen.n_genes)
     assert table.uns["n_cells_total"] == screen.n_cells
     rows = screen.cell_names.get_indexer(table.obs_names)
     assert (rows >= 0).all()
+    assert list(table.var_names) == list(screen.gene_names)
+    assert table.X.dtype == screen.counts.dtype
+    assert (screen.counts[rows] != table.X).nnz == 0
+    assert LEFT_OUT not in table.uns
     assert table.obs["condition"].nunique() == len(screen.conditions.categories)
     np.testing.assert_array_equal(
         table.obs["condition"].astype(str), np.asarray(screen.conditions.astype(str))[rows]
@@ -89,3 +95,31 @@ def test_cells_table(prepared: PreparedRun) -> None:
     for key in ("X_umap_basal", "X_umap"):
         assert table.obsm[key].shape == (500, 2)
         assert np.isfinite(table.obsm[key]).all()
+
+
+def test_counts_are_left_out_with_the_reason(
+    prepared: PreparedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some: dict[str, int] = {"max_cells": 30, "seed": 0}
+    without = cells_table(prepared.model, prepared.screen, keep_counts=False, **some)
+    assert without.shape == (30, 0)
+    assert "were left out when its tables were prepared" in without.uns[LEFT_OUT]
+    n_counts = cells_table(prepared.model, prepared.screen, **some).X.nnz
+    monkeypatch.setattr(latents, "MAX_COUNTS", n_counts - 1)
+    too_many = cells_table(prepared.model, prepared.screen, **some)
+    assert too_many.shape == (30, 0)
+    assert f"have {n_counts:,} counts above zero" in too_many.uns[LEFT_OUT]
+    assert "--max-cells" in too_many.uns[LEFT_OUT]
+    monkeypatch.setattr(latents, "MAX_COUNTS", n_counts)
+    assert cells_table(prepared.model, prepared.screen, **some).X.nnz == n_counts
+
+
+def test_counts_of_a_screen_on_disk_are_kept(prepared: PreparedRun) -> None:
+    path = prepared.folder.parent / "screen.h5ad"
+    options = {"perturbation_key": "perturbation", "batch_key": "lane"}
+    stored = read_screen(path, on_disk=True, **options)  # type: ignore[arg-type]
+    assert stored.on_disk
+    for max_cells in (40, stored.n_cells):
+        table = cells_table(prepared.model, stored, max_cells=max_cells)
+        rows = prepared.screen.cell_names.get_indexer(table.obs_names)
+        assert (prepared.screen.counts[rows] != table.X).nnz == 0
