@@ -12,8 +12,24 @@ from torch import Tensor
 
 from sams_core.errors import ConfigError
 
-TAKEN = ("size", "interaction", "cosine", "projection", "novelty", "nearest", "first", "second")
-"""Names that a goal cannot have."""
+PROJECTION = "projection"
+"""Column of the way towards a profile; its statistics are those of a goal."""
+SUFFIXES = ("", "_sd", "_se", "_first", "_second", "_additive", "_deviation_sd")
+"""Ends of the names of a goal's columns."""
+OTHER_COLUMNS = (
+    "first",
+    "second",
+    "in_training",
+    "size",
+    "interaction",
+    "interaction_sd",
+    "interaction_ratio",
+    "cosine",
+    "novelty",
+    "nearest",
+    *(PROJECTION + suffix for suffix in SUFFIXES),
+)
+"""Columns of a search that no goal makes."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,7 @@ class Goals:
     Attributes
     ----------
     names
-        Of the m goals.
+        Of the m goals; the last is `PROJECTION` if there is a profile to move to.
     weights : (G, m) tensor
         Weight of each gene in each goal.
     target : (G,) tensor or None
@@ -31,7 +47,7 @@ class Goals:
     target_genes : (G,) tensor or None
         1 where it has one.
     references : (C, G) tensor or None
-        Effects of the training conditions, the first of them none at all: the control.
+        Mean effects of the training conditions, the first of them none at all: the control.
     reference_names
         Their names.
     """
@@ -63,25 +79,25 @@ class Goals:
         towards
             Profile by gene.
         training
-            Name to (B, S, D, G) effects of each training condition.
+            Name to mean effect (G,) of each training condition.
         like
             A tensor of the right type and device.
 
         Raises
         ------
         ConfigError
-            For a goal without genes of the model or with a name that is taken, or a profile that
-            says nothing.
+            For a goal without genes of the model or whose columns would be named like others, or a
+            profile that says nothing.
         """
+        _check_names(goals)
         weights = np.zeros((len(genes), len(goals)))
         for column, (name, members) in enumerate(goals.items()):
             found = genes.get_indexer(pd.Index([str(gene) for gene in members]).unique())
             found = found[found >= 0]
             if not len(found):
                 raise ConfigError(f"None of the genes of goal {name!r} is in the model: name some.")
-            if name in TAKEN:
-                raise ConfigError(f"A goal cannot be called {name!r}: choose another name.")
             weights[found, column] = 1 / len(found)
+        names = tuple(map(str, goals))
         target = target_genes = references = None
         if towards is not None:
             values = towards.reindex(genes).to_numpy(float)
@@ -90,13 +106,16 @@ class Goals:
                 raise ConfigError(
                     "The profile to move to is 0 or unknown for every gene: choose another."
                 )
-            target = torch.as_tensor(np.where(known, values, 0.0)).to(like)
+            filled = np.where(known, values, 0.0)
+            names = (*names, PROJECTION)
+            weights = np.column_stack([weights, filled / np.square(filled).sum()])
+            target = torch.as_tensor(filled).to(like)
             target_genes = torch.as_tensor(known).to(like)
         if training:
-            means = [effects.mean((0, 1, 2)) for effects in training.values()]
+            means = list(training.values())
             references = torch.stack([torch.zeros_like(means[0]), *means])
         return cls(
-            tuple(map(str, goals)),
+            names,
             torch.as_tensor(weights).to(like),
             target,
             target_genes,
@@ -105,13 +124,28 @@ class Goals:
         )
 
 
-def mean_columns(effects: Tensor, additive: Tensor, goals: Goals) -> dict[str, Tensor]:
-    """Columns of n pairs that come from their mean effect.
+def _check_names(goals: Mapping[str, Sequence[str]]) -> None:
+    """Refuse goals of which a column would be named like another one of the table."""
+    taken = set(OTHER_COLUMNS)
+    for name in goals:
+        columns = {f"{name}{suffix}" for suffix in SUFFIXES}
+        if clash := sorted(columns & taken):
+            raise ConfigError(
+                f"A goal cannot be called {name!r}, as the table has a column {clash[0]!r} "
+                "without it: choose another name."
+            )
+        taken |= columns
+
+
+def mean_columns(effects: Tensor, first: Tensor, second: Tensor, goals: Goals) -> dict[str, Tensor]:
+    """Columns of n pairs that come from their effects.
 
     Parameters
     ----------
-    effects, additive : (n, B, S, D, G) tensors
-        Effects of the pairs, and the sums of their singles'.
+    effects : (n, B, S, D, G) tensor
+        Effects of the pairs.
+    first, second : (n, B, S, D, m) tensors
+        What their single perturbations do for each goal.
     goals
         What is asked for.
     """
@@ -119,16 +153,13 @@ def mean_columns(effects: Tensor, additive: Tensor, goals: Goals) -> dict[str, T
     columns = {"size": mean.square().mean(1).sqrt()}
     if goals.names:
         values = effects @ goals.weights  # (n, B, S, D, m)
-        sums = additive.mean((1, 2, 3)) @ goals.weights
         for column, name in enumerate(goals.names):
-            columns |= _summary(name, values[..., column])
-            columns[f"{name}_additive"] = sums[:, column]
+            pair, *singles = (each[..., column] for each in (values, first, second))
+            columns |= _summary(name, pair, *singles)
     if goals.target is not None and goals.target_genes is not None:
         length = torch.linalg.vector_norm(goals.target)
-        along = effects @ (goals.target / length.square())
         scale = torch.linalg.vector_norm(mean * goals.target_genes, dim=1) * length
         columns["cosine"] = (mean @ goals.target) / scale.clamp_min(1e-12)
-        columns |= _summary("projection", along)
     if goals.references is not None:
         squares = torch.cdist(mean, goals.references).square() / mean.shape[1]
         nearest = squares.argmin(1)
@@ -179,11 +210,16 @@ def posterior_sd(values: Tensor) -> Tensor:
     return (observed - spread / states).clamp_min(0).sqrt()
 
 
-def _summary(name: str, values: Tensor) -> dict[str, Tensor]:
-    """Mean, posterior sd and Monte Carlo error of (n, B, S, D) values."""
-    blocks = values.mean((2, 3))
+def _summary(name: str, pair: Tensor, first: Tensor, second: Tensor) -> dict[str, Tensor]:
+    """Columns `SUFFIXES` of (n, B, S, D) values of pairs and of their singles."""
+    blocks = pair.mean((2, 3))
+    alone = [each.mean((1, 2, 3)) for each in (first, second)]
     return {
         name: blocks.mean(1),
-        f"{name}_sd": posterior_sd(values),
+        f"{name}_sd": posterior_sd(pair),
         f"{name}_se": blocks.std(1) / blocks.shape[1] ** 0.5,
+        f"{name}_first": alone[0],
+        f"{name}_second": alone[1],
+        f"{name}_additive": alone[0] + alone[1],
+        f"{name}_deviation_sd": posterior_sd(pair - first - second),
     }

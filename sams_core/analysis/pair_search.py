@@ -37,16 +37,19 @@ class PairSearch:
         One row a pair, indexed by its name (``"A+B"``): ``first``, ``second``, ``in_training``,
         ``size`` (root mean square over genes of the predicted effect, log2 units); for each goal
         ``NAME`` (mean predicted effect on its genes), ``NAME_sd`` (posterior standard deviation),
-        ``NAME_se`` (Monte Carlo standard error) and ``NAME_additive`` (sum of the singles);
+        ``NAME_se`` (Monte Carlo standard error), ``NAME_first``, ``NAME_second`` (the singles),
+        ``NAME_additive`` (their sum) and ``NAME_deviation_sd`` (posterior standard deviation of
+        the pair minus the sum);
         ``interaction`` (root mean square over genes of prediction minus sum, noise taken off),
         ``interaction_sd`` (posterior standard deviation along the interaction) and
         ``interaction_ratio`` of the two; ``cosine`` with the target profile, ``projection`` on it
-        (1: all the way) and ``projection_sd``; ``novelty`` (root mean square difference from the
-        nearest training condition's predicted effect) and ``nearest``, its name.
+        (1: all the way) with the same columns as a goal; ``novelty`` (root mean square difference
+        from the nearest training condition's predicted effect) and ``nearest``, its name.
     n_pairs
         Pairs asked for.
     complete
-        Whether all were predicted; else the search was cancelled, and the table holds the first.
+        Whether all were predicted; else the search was cancelled, and the table holds some of them,
+        picked at random.
     """
 
     table: pd.DataFrame
@@ -97,8 +100,8 @@ def search_pairs(
     Raises
     ------
     ConfigError
-        For an unknown name, a goal without a gene of the model, a profile of zeros, or more than
-        `MAX_PAIRS` pairs.
+        For an unknown name, a goal without a gene of the model or named like other columns, a
+        profile of zeros, or more than `MAX_PAIRS` pairs.
     """
     pairs = _pairs(model.perturbation_names, perturbations, given)
     known = [members for members in training if set(members) <= set(model.perturbation_names)]
@@ -106,15 +109,11 @@ def search_pairs(
     sizes = model.library_sizes if library_size is None else library_size
     draws = shared_draws(model.module, used, sizes, seed=seed)
     effects_of = _Conditions(draws)
-    scoring = Goals.make(
-        model.gene_names,
-        goals or {},
-        towards,
-        {"+".join(members): effects_of([place[m] for m in members]) for members in known},
-        draws.control,
-    )
-    singles = torch.stack([effects_of([t]) for t in range(len(used))])
-    rows = np.array([[place[first], place[second]] for first, second in pairs])
+    means = {"+".join(m): effects_of([place[t] for t in m]).mean((0, 1, 2)) for m in known}
+    scoring = Goals.make(model.gene_names, goals or {}, towards, means, draws.control)
+    singles = _Singles.make(effects_of, len(used), scoring)
+    order = np.random.default_rng(seed).permutation(len(pairs))  # so that a part is a fair sample
+    rows = np.array([[place[first], place[second]] for first, second in pairs])[order]
     report = progress or (lambda share: None)
     columns: dict[str, npt.NDArray[np.float64]] = {}
     done = 0
@@ -126,15 +125,14 @@ def search_pairs(
         done = part.stop
     if done == len(rows):
         report(1.0)
-    found = {name: values[:done] for name, values in columns.items()}
-    return PairSearch(
-        _table(pairs[:done], found, scoring, known), len(pairs), complete=done == len(rows)
-    )
+    kept = np.argsort(order[:done])
+    found = {name: values[:done][kept] for name, values in columns.items()}
+    table = _table([pairs[at] for at in order[:done][kept]], found, scoring, known)
+    return PairSearch(table, len(pairs), complete=done == len(rows))
 
 
-def interaction_map(search: PairSearch, column: str) -> pd.DataFrame:
-    """A column of the table as a symmetric matrix of perturbations, NaN where there is no pair."""
-    table = search.table
+def interaction_map(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A column of a table of pairs as a symmetric matrix of perturbations, NaN without a pair."""
     codes, names = pd.factorize(table[["first", "second"]].to_numpy().ravel())
     values = np.full((len(names), len(names)), np.nan)
     rows, columns = codes.reshape(-1, 2).T
@@ -152,14 +150,28 @@ class _Conditions:
         return self.draws.effects(self.draws.contribution[list(members)].sum(0)[None])[0]
 
 
+@dataclass(frozen=True)
+class _Singles:
+    """Effects (T, B, S, D, G) of single perturbations, and (T, B, S, D, m) for each goal."""
+
+    effects: Tensor
+    goals: Tensor
+
+    @classmethod
+    def make(cls, effects_of: _Conditions, n: int, scoring: Goals) -> _Singles:
+        """Predict each perturbation alone."""
+        effects = torch.stack([effects_of([t]) for t in range(n)])
+        return cls(effects, effects @ scoring.weights)
+
+
 def _score(
-    draws: SharedDraws, singles: Tensor, rows: npt.NDArray[np.intp], scoring: Goals
+    draws: SharedDraws, singles: _Singles, rows: npt.NDArray[np.intp], scoring: Goals
 ) -> dict[str, Tensor]:
     """Columns of a few pairs."""
     first, second = torch.as_tensor(rows.T)
     effects = draws.effects(draws.contribution[first] + draws.contribution[second])
-    additive = singles[first] + singles[second]
-    columns = mean_columns(effects, additive, scoring)
+    columns = mean_columns(effects, singles.goals[first], singles.goals[second], scoring)
+    additive = singles.effects[first] + singles.effects[second]
     return columns | interaction_columns(effects.sub_(additive))
 
 

@@ -131,6 +131,34 @@ def test_given_one_and_restricted(model: PerturbationModel, found: PairSearch) -
     assert few.table["a set"].iloc[0] == pytest.approx(found.table["a set"]["p0+p1"], abs=1e-3)
 
 
+@pytest.mark.parametrize("name", ["p0", "nearest_gene", "pair", "predicted", "rank"])
+def test_a_goal_may_be_called_like_anything_that_is_no_column(
+    model: PerturbationModel, found: PairSearch, name: str
+) -> None:
+    table = search_pairs(model, goals={name: GOALS["one gene"]}).table
+    np.testing.assert_allclose(table[name], found.table["one gene"], atol=1e-5)
+
+
+def test_singles_and_the_deviation_from_their_sum(
+    model: PerturbationModel, found: PairSearch, profile: pd.Series
+) -> None:
+    table = found.table
+    for goal in [*GOALS, "projection"]:
+        alone = pd.concat(
+            [table.groupby(end)[f"{goal}_{end}"].agg(["min", "max"]) for end in ("first", "second")]
+        )
+        spread = alone.groupby(level=0).agg({"min": "min", "max": "max"})
+        np.testing.assert_allclose(spread["min"], spread["max"])  # one value a perturbation
+        total = table[f"{goal}_first"] + table[f"{goal}_second"]
+        np.testing.assert_allclose(table[f"{goal}_additive"], total, atol=1e-6)
+    exact = predict_combination(model, ["p0", "p1"], n_particles=4_000).table
+    row = table.loc["p0+p1"]
+    error = np.hypot(row["one gene_se"], exact["predicted_se"]["g3"])
+    assert abs(row["one gene_first"] - exact["p0"]["g3"]) < 5 * error + 0.05
+    deviation = (exact["interaction_upper"] - exact["interaction_lower"])["g3"] / (2 * 1.645)
+    assert row["one gene_deviation_sd"] == pytest.approx(deviation, rel=0.6, abs=0.02)
+
+
 def test_progress_and_cancelling() -> None:
     model = small_model(n_perturbations=8)
     shares: list[float] = []
@@ -142,13 +170,17 @@ def test_progress_and_cancelling() -> None:
     part = search_pairs(model, cancelled=lambda: next(asked))
     assert not part.complete
     assert 0 < len(part.table) < part.n_pairs == 28
-    pd.testing.assert_frame_equal(part.table, whole.table.iloc[: len(part.table)])
+    assert list(part.table.index) == [
+        name for name in whole.table.index if name in part.table.index
+    ]
+    pd.testing.assert_frame_equal(part.table, whole.table.loc[part.table.index])
+    assert part.table["second"].nunique() > 3  # a sample of all, not the first perturbation's
     none = search_pairs(model, cancelled=lambda: True)
     assert none.table.empty
 
 
 def test_interaction_map_is_symmetric(found: PairSearch) -> None:
-    matrix = interaction_map(found, "interaction")
+    matrix = interaction_map(found.table, "interaction")
     assert list(matrix.index) == list(matrix.columns) == ["p0", "p1", "p2", "p3"]
     np.testing.assert_array_equal(matrix, matrix.T)
     assert np.isnan(np.diag(matrix)).all()
@@ -199,6 +231,9 @@ def test_expectation_is_close_to_the_exact_one(model: PerturbationModel) -> None
         ({"perturbations": ["p0"]}, "two or more"),
         ({"goals": {"empty": ["elsewhere"]}}, "goal 'empty'"),
         ({"goals": {"novelty": ["g0"]}}, "called 'novelty'"),
+        ({"goals": {"interaction": ["g0"]}}, "column 'interaction'"),
+        ({"goals": {"in": ["g0"], "in_sd": ["g1"]}}, "column 'in_sd'"),
+        ({"goals": {"projection": ["g0"]}}, "called 'projection'"),
         ({"towards": pd.Series([0.0], ["g0"])}, "0 or unknown"),
     ],
 )
