@@ -97,9 +97,7 @@ def assert_same_figure(made: dict[str, Any], shown: dict[str, Any], key: str) ->
         figure["layout"].pop("template", None)
     for part in ("data", "layout"):
         difference = _difference(made[part], shown[part], part)
-        assert difference is None, (
-            f"{key}: the script's figure differs from the page's: {difference}"
-        )
+        assert difference is None, f"{key}: the script's figure is not the page's: {difference}"
 
 
 def _difference(made: Any, shown: Any, where: str) -> str | None:
