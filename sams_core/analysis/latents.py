@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anndata as ad
 import numpy as np
 import numpy.typing as npt
@@ -79,10 +81,10 @@ def _why_without_counts(part: Screen, keep_counts: bool) -> str | None:
     )
 
 
-def _counts(part: Screen) -> sparse.csr_matrix:
+def _counts(part: Screen) -> Any:
     """The cells' counts in memory, whether or not the screen is on disk."""
     counts = part.counts
-    return counts if sparse.issparse(counts) else counts[np.arange(part.n_cells)]
+    return counts[np.arange(part.n_cells)] if part.on_disk else counts
 
 
 def _nothing(n_cells: int) -> sparse.csr_matrix:
