@@ -76,9 +76,9 @@ def iwelbo_rows(quick: bool) -> list[Row]:
     """The importance-weighted bound."""
     done = race(
         {
-            "ours": Side(our_bound),
-            "plain": Side(plain_bound),
-            "floor": Side(bound_products),
+            "ours": Side(our_bound, at_work=True),
+            "plain": Side(plain_bound, at_work=True),
+            "floor": Side(bound_products, at_work=True),
         },
         repeats=3 if quick else 9,
     )

@@ -39,11 +39,15 @@ class Side:
         What ``make`` is called with.
     fresh
         Whether its process starts with nothing imported but the module of ``make``.
+    at_work
+        Whether each timed call follows one that is not timed, so that it is that of a process at
+        work: one that has just been woken has cold caches and sleeping threads.
     """
 
     make: Callable[..., Run]
     arguments: tuple[Any, ...] = ()
     fresh: bool = False
+    at_work: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,8 @@ class _Worker:
             context.set_forkserver_preload(PRELOADED)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(theirs, self.side.make, self.side.arguments)
+            target=_serve,
+            args=(theirs, self.side.make, self.side.arguments, 1 + self.side.at_work),
         )
         self.process.start()
         theirs.close()
@@ -213,14 +218,18 @@ class _Worker:
             raise RuntimeError(f"The side {self.name!r} of a benchmark has failed.") from None
 
 
-def _serve(connection: Connection, make: Callable[..., Run], arguments: tuple[Any, ...]) -> None:
-    """Run a side whenever told to, until told otherwise or left alone."""
+def _serve(
+    connection: Connection, make: Callable[..., Run], arguments: tuple[Any, ...], calls: int
+) -> None:
+    """Call a side whenever told to, and time the last call, until told otherwise or left alone."""
     run = make(*arguments)
     forget_peak()
     with suppress(EOFError, BrokenPipeError):
         connection.send(None)
         while connection.recv():
-            started = time.perf_counter()
-            result = run()
-            connection.send((time.perf_counter() - started, result))
+            for _ in range(calls):
+                started = time.perf_counter()
+                result = run()
+                seconds = time.perf_counter() - started
+            connection.send((seconds, result))
         connection.send(peak_mib())

@@ -65,15 +65,14 @@ def step_rows(quick: bool) -> list[Row]:
 
 
 def _step_rows(shape: Shape, repeats: int) -> list[Row]:
-    steps = 8  # a turn begins with cold caches
+    steps = 6
     done = race(
         {
-            "ours": Side(our_steps, (shape, steps)),
-            "plain": Side(plain_steps, (shape, steps)),
-            "floor": Side(floor_steps, (shape, steps)),
+            "ours": Side(our_steps, (shape, steps), at_work=True),
+            "plain": Side(plain_steps, (shape, steps), at_work=True),
+            "floor": Side(floor_steps, (shape, steps), at_work=True),
         },
         repeats=repeats,
-        warm_ups=2,
     )
     ms = {name: 1e3 * side.median / steps for name, side in done.items()}
     rate = {name: BATCH / value * 1e3 for name, value in ms.items()}

@@ -78,6 +78,13 @@ def test_each_side_runs_in_a_process_of_its_own() -> None:
 
 
 @pytest.mark.usefixtures("light")
+def test_a_side_at_work_is_called_once_more_in_each_turn() -> None:
+    done = race({"ten": Side(adding, (10,), at_work=True)}, repeats=3, warm_ups=1)
+    assert done["ten"].result == 10 + 2 * 4
+    assert len(done["ten"].seconds) == 3
+
+
+@pytest.mark.usefixtures("light")
 def test_peaks_are_of_each_side_alone() -> None:
     if measure.peak_mib() is None:
         pytest.skip("this system does not tell a process's peak")
