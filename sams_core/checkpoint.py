@@ -65,6 +65,12 @@ def read_weights(folder: str | Path, config: CheckpointConfig) -> dict[str, Tens
 
 def load_state(module: torch.nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Fill a module with tensors, refusing missing, surplus or misshapen ones by name."""
+    check_state(module, state, path)
+    module.load_state_dict(dict(state))
+
+
+def check_state(module: torch.nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse missing, surplus or misshapen tensors by name; the module may be on ``meta``."""
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
     for name in sorted(expected.keys() ^ found.keys()):
@@ -78,7 +84,6 @@ def load_state(module: torch.nn.Module, state: Mapping[str, Tensor], path: Path)
                 f"{path} holds {name!r} with shape {found[name]}, but {CONFIG} asks for {shape}: "
                 "restore the pair from one copy."
             )
-    module.load_state_dict(dict(state))
 
 
 def checkpoint_digest(folder: str | Path) -> str:

@@ -20,6 +20,7 @@ VERBS = {
     "import-reference": "Make a checkpoint of a model trained with the authors' code.",
     "sweep": "Train and evaluate many models, over inference, splits and seeds.",
     "compare": "Put evaluated models side by side.",
+    "bundle": "Pack a prepared model into one file, to send or upload.",
     "simulate": "Write a simulated screen whose truth is known.",
 }
 

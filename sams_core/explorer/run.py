@@ -14,6 +14,7 @@ import streamlit as st
 from sams_core.analysis.stability import STABILITY, Stability, read_stability
 from sams_core.errors import CheckpointError, SamsError
 from sams_core.explorer import catalogue
+from sams_core.explorer.caching import PRIVATE, is_private, kept
 from sams_core.record import (
     CONFIG,
     EXPLORER,
@@ -64,7 +65,14 @@ class Run:
     def cache_key(self) -> str:
         """Fingerprint of the model and of the tables prepared from it: the key for caches."""
         text = json.dumps([self.digest, self.manifest], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        if self.uploaded:
+            text = f"{self.folder} {text}"
+        return (PRIVATE if self.uploaded else "") + hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether it came with this session and goes with it."""
+        return is_private(str(self.folder))
 
     @property
     def title(self) -> str:
@@ -157,7 +165,7 @@ def _checked(path: Path, sha256: str | None) -> Path:
     return path
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@kept(24, shared_object=True)
 def _read_table(path: str, sha256: str | None) -> AnnData:
     import anndata
 
@@ -168,7 +176,7 @@ def _read_table(path: str, sha256: str | None) -> AnnData:
         raise CheckpointError(_damaged(table)) from None
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@kept(24, shared_object=True)
 def _read_json(path: str, sha256: str | None) -> Any:
     table = _checked(Path(path), sha256)
     try:
@@ -177,12 +185,12 @@ def _read_json(path: str, sha256: str | None) -> Any:
         raise CheckpointError(_damaged(table)) from None
 
 
-@st.cache_data(max_entries=24, show_spinner=False)
+@kept(24)
 def _read_history(folder: str, stamp: int) -> pd.DataFrame:
     return read_history(Path(folder))
 
 
-@st.cache_data(max_entries=24, show_spinner=False)
+@kept(24)
 def _read_stability(folder: str, stamps: tuple[int, ...]) -> tuple[Stability | None, str]:
     try:
         return read_stability(folder), ""
@@ -190,7 +198,7 @@ def _read_stability(folder: str, stamps: tuple[int, ...]) -> tuple[Stability | N
         return None, str(error)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@kept(2, shared_object=True)
 def _load_model(folder: str, stamp: int) -> PerturbationModel:
     from sams_core.api import load_model
 
