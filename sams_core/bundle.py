@@ -27,7 +27,7 @@ from sams_core.record import (
     read_history,
 )
 from sams_core.settings import validated
-from sams_core.storage import new_folder, read_json
+from sams_core.storage import file_stem, new_folder, read_json
 
 NEEDED = (CONFIG, WEIGHTS, SPLIT)
 OPTIONAL = (HISTORY, "evaluation.json", "mask.h5ad", "stability.h5ad", "predictive_check.h5ad")
@@ -72,7 +72,7 @@ def write_bundle(folder: str | Path, file: BinaryIO) -> None:
     """
     folder = Path(folder)
     check_checkpoint(folder)
-    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", folder.resolve().name).strip("._") or "checkpoint"
+    stem = file_stem(folder.resolve().name)
     with ZipFile(file, "w") as archive:
         for relative in _files(folder):
             entry = ZipInfo(f"{stem}/{relative}", _EPOCH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -96,3 +97,8 @@ def remove_folder(folder: Path) -> None:
     retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     folder.rename(retired / folder.name)
     shutil.rmtree(retired)
+
+
+def file_stem(name: str) -> str:
+    """Turn any text into a safe file name without ending."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:120] or "sams_core"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
 from sams_core.explorer.exports import Saved, offer
 from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, SIMULATED_KEY, current_run
+from sams_core.storage import file_stem
 
 SMALL = 12
 """Pixels of the smallest type in a figure."""
@@ -214,8 +214,3 @@ def _file_name(name: str) -> str:
     """Turn a name into a safe one that tells simulated data from measured."""
     simulated = st.session_state.get(SIMULATED_KEY) and "simulated" not in name
     return file_stem(f"simulated_{name}" if simulated else name)
-
-
-def file_stem(name: str) -> str:
-    """Turn any text into a safe file name without ending."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._")[:120] or "sams_core"

@@ -9,7 +9,7 @@ import pytest
 from sams_core.data.splits import SplitConfig
 from sams_core.explorer import GLOSSARY, card, catalogue
 from sams_core.explorer.run import open_run
-from sams_core.explorer.widgets import file_stem
+from sams_core.storage import file_stem
 from tests.support.example_run import write_example_run
 
 
