@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-_MARKUP = re.compile(r"[\\`*_\[\]$~<&]|:(?=[a-z])")
-_ESCAPED = re.compile(r"\\([\\`*_\[\]$~<&:])|\*\*")
+_MARKUP = re.compile(r"[\\`*_\[\]$~<&|]|:(?=[a-z/])|@|(?<=www)\.", re.IGNORECASE)
+_AT_LINE_START = re.compile(r"^(\s*\d*)([#>+.)=-])", re.MULTILINE)
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])|\*\*")
+_CODE = re.compile(r"(`[^`\n]+`)")
 
 
 def escape(text: object) -> str:
@@ -14,7 +16,15 @@ def escape(text: object) -> str:
     Names come with a checkpoint, an address or an uploaded file: unescaped, they could draw an
     image from elsewhere, a formula or a link.
     """
-    return _MARKUP.sub(r"\\\g<0>", str(text))
+    return _AT_LINE_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", str(text)))
+
+
+def escape_sentence(text: object) -> str:
+    """Write a message, such as an error's, whose only markup is commands between backticks."""
+    pieces = _CODE.split(str(text))
+    return "".join(
+        piece if number % 2 else escape(piece) for number, piece in enumerate(pieces)
+    )  # fmt: skip
 
 
 def plain(text: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sams_core.analysis.evaluation_files import EVALUATION, RUNS, is_sweep
 from sams_core.errors import CheckpointError
+from sams_core.explorer import uploads
+from sams_core.explorer.caching import is_private
 from sams_core.record import CONFIG, EXPLORER, MANIFEST, read_config
 
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
@@ -33,7 +35,7 @@ class Entry:
         From its configuration; empty when that cannot be read.
     problem
         Why it cannot be shown, in one sentence; ``None`` when it can.
-    simulated, n_cells, fingerprint
+    simulated, n_cells, n_perturbations, fingerprint
         Of the screen it was trained on.
     family
         Of the model.
@@ -50,10 +52,16 @@ class Entry:
     problem: str | None
     simulated: bool = False
     n_cells: int = 0
+    n_perturbations: int = 0
     fingerprint: str = ""
     family: str = ""
     evaluated: bool = False
     prepared: bool = False
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether it came with this session and goes with it."""
+        return is_private(str(self.folder))
 
     @property
     def only_evaluated(self) -> bool:
@@ -71,6 +79,19 @@ def roots() -> list[Path]:
     return found if os.environ.get(NO_DEMO_VARIABLE) else [*found, DEMO_FOLDER]
 
 
+def writable_roots() -> list[Path]:
+    """Configured folders of checkpoints in which another can be saved."""
+    return [
+        root
+        for root in roots()
+        if root != DEMO_FOLDER
+        and root.is_dir()
+        and not (root / CONFIG).is_file()
+        and not is_sweep(root)
+        and os.access(root, os.W_OK | os.X_OK)
+    ]
+
+
 def find(folders: Iterable[Path] | None = None) -> list[Entry]:
     """List the checkpoints under ``folders``.
 
@@ -81,11 +102,11 @@ def find(folders: Iterable[Path] | None = None) -> list[Entry]:
     ----------
     folders
         Each may be a checkpoint folder or a sweep, or hold some of either; by default
-        :func:`roots`.
+        :func:`roots` and what was uploaded.
     """
     entries: dict[str, Entry] = {}
     seen: set[Path] = set()
-    searched = roots() if folders is None else folders
+    searched = [*roots(), *uploads.folders()] if folders is None else folders
     for root in searched:
         runs = [run.resolve() for run in _runs_in(root)]
         found = [_read_entry(run, _stamp(run)) for run in runs if run not in seen]
@@ -140,10 +161,11 @@ def _stamp(folder: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=2048)
 def _read_entry(folder: Path, stamp: tuple[int, ...]) -> Entry:
+    name = f"{folder.name} (uploaded)" if is_private(str(folder)) else folder.name
     try:
         config = read_config(folder)
     except CheckpointError as error:
-        return Entry(folder.name, folder, "", "", str(error))
+        return Entry(name, folder, "", "", str(error))
     problem = None
     prepared = (folder / EXPLORER).is_dir()
     if not prepared:
@@ -157,13 +179,14 @@ def _read_entry(folder: Path, stamp: tuple[int, ...]) -> Entry:
             f"`python -m sams_core prepare {folder}` again."
         )
     return Entry(
-        folder.name,
+        name,
         folder,
         config.title,
         config.digest,
         problem,
         config.simulated,
         config.data.n_cells,
+        len(config.perturbations),
         config.data.fingerprint,
         config.family,
         (folder / EVALUATION).is_file(),

@@ -22,6 +22,7 @@ from sams_core.analysis.evaluation_files import (
 )
 from sams_core.errors import CheckpointError, SamsError
 from sams_core.explorer import catalogue
+from sams_core.explorer.caching import kept
 from sams_core.storage import read_json
 
 RESULTS_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "results"
@@ -103,7 +104,7 @@ def _by_screen(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(part["title"].iloc[0]), part.reset_index(drop=True)) for _, part in groups]
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept(8)
 def _read_runs(
     folders: tuple[str, ...], stamps: tuple[tuple[int, ...], ...]
 ) -> tuple[pd.DataFrame, list[str]]:
