@@ -159,7 +159,7 @@ class _DecodedLogLikelihood(torch.autograd.Function):
                 slope.mul_(share)
                 mean.sub_(mean_floor)
             slope.addcmul_(mean, slope.sum(-1, keepdim=True) / size, value=-1)
-            to_hidden[block] = (flat_logits @ weight).view(to_hidden[block].shape)
+            torch.mm(flat_logits, weight, out=to_hidden[block].view(h.shape))
             to_weight.addmm_(flat_logits.T, h)
             to_bias += flat_logits.sum(0)
         if keep:

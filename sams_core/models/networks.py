@@ -61,10 +61,13 @@ class GaussianHead(nn.Module):
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Map ``(..., n_hidden)`` to a mean and a scale of shape ``(..., n_out)``."""
         mean, log_variance = self.parts(h)
-        return mean, torch.sqrt(log_variance.exp() + VARIANCE_FLOOR)
+        variance = log_variance.contiguous().exp()  # several times faster than of a part of rows
+        return mean, torch.sqrt(variance + VARIANCE_FLOOR)
 
     def parts(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance before its floor, by one matrix product."""
+        """Mean and log-variance before its floor; with gradients, by one matrix product."""
+        if not torch.is_grad_enabled():
+            return self.mean(h), self.log_variance(h)
         weight = torch.cat([self.mean.weight, self.log_variance.weight])
         bias = torch.cat([self.mean.bias, self.log_variance.bias])
         mean, log_variance = F.linear(h, weight, bias).chunk(2, dim=-1)
