@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
 FloatArray = npt.NDArray[np.floating]
@@ -24,6 +25,8 @@ class BlockMoments:
         Of each draw's mean over states from ``mean``.
     interaction : (R, G) tensor
         Sum of the squared residuals of draws by states.
+    between_states : (R, G) tensor
+        Sum of the squared deviations of each state's mean over draws from ``mean``.
     n_states
         S.
     """
@@ -31,6 +34,7 @@ class BlockMoments:
     mean: Tensor
     deviation: Tensor
     interaction: Tensor
+    between_states: Tensor
     n_states: int
 
 
@@ -39,8 +43,10 @@ def block_moments(values: Tensor) -> BlockMoments:
     by_draw = values.mean(1)  # (R, D, G)
     mean = by_draw.mean(1)
     deviation = by_draw.sub_(mean[:, None])
-    values.sub_(values.mean(2, keepdim=True)).sub_(deviation[:, None])
-    return BlockMoments(mean, deviation, values.square_().sum((1, 2)), values.shape[1])
+    by_state = values.mean(2, keepdim=True)  # (R, S, 1, G)
+    between = (by_state - mean[:, None, None]).square_().sum((1, 2))
+    values.sub_(by_state).sub_(deviation[:, None])
+    return BlockMoments(mean, deviation, values.square_().sum((1, 2)), between, values.shape[1])
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class ShiftSummary:
         Monte Carlo standard error of ``mean``.
     sd
         Standard deviation over draws of the mean over cell states.
-    lower, upper : (Q, G) arrays
-        Quantiles over draws, of the last Q quantities.
+    lower, upper
+        Quantiles over draws.
     """
 
     mean: FloatArray
@@ -67,13 +73,24 @@ class ShiftSummary:
 
 
 def summarise(
-    blocks: list[BlockMoments], interval: tuple[float, float], n_quantiles: int
+    blocks: list[BlockMoments], interval: tuple[float, float], n_cells: int | None = None
 ) -> ShiftSummary:
-    """Summarise blocks, with the quantiles of the last quantities.
+    """Summarise blocks.
 
     Within a block, the variance over draws of the average over S shared states is the wanted
     variance plus 1/S of the draw-by-state interaction's, which the two-way residuals give. The
     deviations of draws are scaled to the wanted variance before their quantiles are taken.
+
+    Parameters
+    ----------
+    blocks
+        Moments of each.
+    interval
+        Levels of the quantiles.
+    n_cells
+        Number of cells of which the states are a sample, one cell a state and two states averaged
+        in each of the S: then standard deviations and quantiles also hold the uncertainty of a
+        mean over so many cells, added as an independent Gaussian.
     """
     n, states, draws = len(blocks), blocks[0].n_states, blocks[0].deviation.shape[1]
     means = torch.stack([block.mean for block in blocks])  # (B, R, G)
@@ -83,17 +100,21 @@ def summarise(
     residual /= n * (states - 1) * (draws - 1)
     wanted = (observed - residual / states).clamp_min_(0)
     share = torch.where(observed > 0, wanted / observed, torch.zeros_like(wanted))
-    scale = (share * (draws / (draws - 1))).sqrt()[-n_quantiles:].cpu().numpy()
-    deviations = [block.deviation[-n_quantiles:].mT.cpu().numpy() for block in blocks]
-    low, high = _quantiles(np.concatenate(deviations, axis=-1), interval)
+    scale = (share * (draws / (draws - 1))).sqrt().cpu().numpy()
+    deviations = [block.deviation.mT.cpu().numpy() for block in blocks]
+    low, high = (side * scale for side in _quantiles(np.concatenate(deviations, axis=-1), interval))
+    sd = wanted.sqrt().cpu().numpy()
+    if n_cells is not None:
+        between = torch.stack([block.between_states for block in blocks]).sum(0)
+        between /= n * (states - 1)  # of averages of two states
+        of_cells = (2 * between / n_cells).sqrt().cpu().numpy()
+        below, above = (float(norm.ppf(level)) for level in interval)
+        low = -np.hypot(low, below * of_cells)
+        high = np.hypot(high, above * of_cells)
+        sd = np.hypot(sd, of_cells)
     mean = means.mean(0).cpu().numpy()
-    return ShiftSummary(
-        mean,
-        (means.std(0) / n**0.5).cpu().numpy(),
-        wanted.sqrt().cpu().numpy(),
-        mean[-n_quantiles:] + low * scale,
-        mean[-n_quantiles:] + high * scale,
-    )
+    error = (means.std(0) / n**0.5).cpu().numpy()
+    return ShiftSummary(mean, error, sd, mean + low, mean + high)
 
 
 def _quantiles(values: FloatArray, levels: tuple[float, float]) -> list[FloatArray]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from sams_core.analysis.combination_trust import training_dosages
 from sams_core.analysis.effect_tables import (
     CELL_WORDS,
     Cells,
@@ -25,16 +25,6 @@ FAR = 1.25
 """How many times farther than in training a shift may go without a warning."""
 NEGLIGIBLE = 0.05
 """Deviations from the sum below it, in log2 units (about 3.5 %), are not worth a word."""
-
-
-def measured_condition(effects: AnnData, perturbations: Sequence[str]) -> str | None:
-    """Name the measured condition with exactly these perturbations in any order, or None.
-
-    Conditions at other doses than 1 carry the dose in their name and do not count.
-    """
-    wanted = frozenset(perturbations)
-    names = (str(name) for name in effects.obs_names)
-    return next((name for name in names if frozenset(name.split("+")) == wanted), None)
 
 
 def default_combination(effects: AnnData, masks: AnnData) -> list[str]:
@@ -64,28 +54,26 @@ def default_combination(effects: AnnData, masks: AnnData) -> list[str]:
     return [*names[:1], *(others or names[1:])[:1]]
 
 
-def extrapolation(masks: AnnData, effects: AnnData, perturbations: Sequence[str]) -> str:
+def extrapolation(masks: AnnData, effects: AnnData, doses: Mapping[str, float]) -> str:
     """Say so when a combination goes farther than training did along a latent dimension.
 
     Parameters
     ----------
     masks, effects
         The checkpoint's tables; shifts of conditions are the sums of their perturbations' mean
-        effects, other doses than 1 left aside.
+        effects, each times its dose.
+    doses
+        Dose of each perturbation of the combination.
 
     Returns
     -------
     A warning, or nothing where training went nearly as far along every dimension.
     """
-    place = {str(name): row for row, name in enumerate(masks.obs_names)}
     shift = np.asarray(masks.layers["effect"], dtype=float)
-
-    def length(names: Sequence[str]) -> NDArray[np.float64]:
-        return np.abs(shift[[place[name] for name in names if name in place]].sum(axis=0))
-
-    trained = effects.obs_names[effects.obs["seen_in_training"].astype(bool)]
-    reached = np.max([length([]), *(length(str(name).split("+")) for name in trained)], axis=0)
-    wanted = length(perturbations)
+    _, dosages = training_dosages(effects, masks)
+    reached = np.abs(np.vstack([np.zeros_like(shift[:1]), dosages @ shift])).max(axis=0)
+    amounts = np.array([float(doses.get(str(name), 0.0)) for name in masks.obs_names])
+    wanted = np.abs(amounts @ shift)
     ratio = wanted / np.maximum(reached, 1.0)
     farthest = int(ratio.argmax())
     if ratio[farthest] <= FAR:

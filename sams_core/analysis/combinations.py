@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from sams_core.analysis.combination_background import Background
 from sams_core.analysis.combination_summaries import (
     BlockMoments,
     ShiftSummary,
@@ -30,7 +31,8 @@ INTERVAL = (0.05, 0.95)
 
 _BLOCKS = 16
 _STATES = 4  # antithetic pairs of cell states in a block
-_WITH_INTERVAL = ("predicted", "interaction")
+_COMBINED = ("additive", "predicted", "interaction", "network", "scale")
+_WITH_ERROR = _COMBINED[1:]
 
 
 class TrainedModel(Protocol):
@@ -60,9 +62,13 @@ class CombinationPrediction:
     table
         By gene, in log2 units against control: one column for each single, ``additive`` (their
         sum), ``predicted`` (the model's combination) and ``interaction`` (predicted minus
-        additive). Beside each, ``NAME_sd`` is the posterior standard deviation over the guide's
-        E and M; ``predicted`` and ``interaction`` also have ``NAME_lower`` and ``NAME_upper``
-        (5 % and 95 % posterior quantiles) and ``NAME_se`` (Monte Carlo standard error).
+        additive), which has two parts: ``scale``, what a decoder linear in the log proportions
+        before they are shares would give (shares add up to 1, and log2(1 + x) is no logarithm near
+        0), and ``network``, the rest, which is the bend of the decoder's network. Beside each,
+        ``NAME_sd`` is the posterior standard deviation over the guide's E and M, ``NAME_lower``
+        and ``NAME_upper`` are the 5 % and 95 % posterior quantiles; from ``predicted`` on,
+        ``NAME_se`` is the Monte Carlo standard error. With a background of n cells, intervals and
+        standard deviations also hold the uncertainty of a mean over n cells.
     perturbations
         The singles, in the order asked for.
     doses
@@ -83,6 +89,7 @@ def predict_combination(
     *,
     doses: Mapping[str, float] | None = None,
     library_size: LibrarySize | None = None,
+    background: Background | None = None,
     n_particles: int = 512,
     seed: int = 0,
 ) -> CombinationPrediction:
@@ -103,6 +110,8 @@ def predict_combination(
         Dose of each perturbation; 1 where not given.
     library_size
         Counts of a cell, or sizes to average over; by default those of the training cells.
+    background
+        The cells it is done to; by default unperturbed cells as the model draws them.
     n_particles
         Posterior draws of E and M, at least 4; rounded down to a multiple of 16 from 32 up.
     seed
@@ -120,8 +129,9 @@ def predict_combination(
     sizes = model.library_sizes if library_size is None else library_size
     columns = model.perturbation_names.get_indexer(pd.Index(names))
     with torch.no_grad():
-        blocks = _blocks(model.module, columns, amounts, sizes, n_particles, seed)
-    table = _tabulate(names, summarise(blocks, INTERVAL, len(_WITH_INTERVAL)))
+        blocks = _blocks(model.module, columns, amounts, sizes, background, n_particles, seed)
+    n_cells = None if background is None else len(background)
+    table = _tabulate(names, summarise(blocks, INTERVAL, n_cells))
     table.index = pd.Index(model.gene_names, name="gene")
     return CombinationPrediction(
         table, names, amounts, sum(block.deviation.shape[1] for block in blocks)
@@ -133,13 +143,14 @@ def _blocks(
     columns: npt.NDArray[np.intp],
     doses: Sequence[float],
     library_size: LibrarySize,
+    background: Background | None,
     n_particles: int,
     seed: int,
 ) -> list[BlockMoments]:
-    """Moments of each single, their sum, the combination and its difference from the sum.
+    """Moments of each single and of what `_COMBINED` names.
 
-    There are B blocks of D draws of E and M; the draws of a block share S cell states, each the
-    average of an antithetic pair.
+    There are B blocks of D draws of E and M; the draws of a block share S pairs of cell states,
+    antithetic ones where states come from the prior.
     """
     device, dtype = module.log_concentration.device, module.log_concentration.dtype
     generator = torch.Generator(device=device).manual_seed(seed)
@@ -157,17 +168,30 @@ def _blocks(
     dosages = parts.new_zeros(len(parts), module.n_perturbations)
     dosages[:, perturbations] = parts
 
-    half = torch.randn(
-        (n_blocks, _STATES, 1, module.n_latent), device=device, dtype=dtype, generator=generator
-    )
-    states = torch.cat([half, -half], dim=1)  # (B, 2S, 1, L)
+    states, batch = _states(module, background, n_blocks, generator)  # (B, 2S, 1, L)
     untreated = module.state(states, torch.zeros_like(states), torch.zeros_like(dosages[:1]))
-    control = module.log_proportions(untreated)  # (B, 2S, 1, G)
+    control = module.log_proportions(untreated, batch)  # (B, 2S, 1, G)
     curve = expression_curve(module, control, library_size)
     return [
-        block_moments(_with_sums(_block_shifts(module, curve, *block, dosages)))
-        for block in zip(states, shifts, curve(control), strict=True)
+        block_moments(_with_sums(_block_shifts(module, curve, *block, dosages, batch)))
+        for block in zip(states, shifts, control, strict=True)
     ]
+
+
+def _states(
+    module: PerturbationVAE,
+    background: Background | None,
+    n_blocks: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor | None]:
+    """Cell states (B, 2S, 1, L), and the batch that they are decoded in."""
+    like = module.log_concentration
+    if background is not None:
+        states = background.draw((n_blocks, 2 * _STATES), generator, like)
+        return states, background.batch_index(like)
+    shape = (n_blocks, _STATES, 1, module.n_latent)
+    half = torch.randn(shape, device=like.device, dtype=like.dtype, generator=generator)
+    return torch.cat([half, -half], dim=1), None
 
 
 def _block_shifts(
@@ -177,8 +201,12 @@ def _block_shifts(
     shifts: Tensor,
     control: Tensor,
     dosages: Tensor,
+    batch: Tensor | None,
 ) -> Tensor:
-    """Expression shifts of a block, averaged over antithetic pairs of states: (C, S, D, G).
+    """Expression shifts of a block, averaged over pairs of states: (C + 1, S, D, G).
+
+    The last is the combination's under a decoder that is linear in log proportions before they are
+    normalised.
 
     Parameters
     ----------
@@ -191,36 +219,40 @@ def _block_shifts(
     shifts : (C, D, L) tensor
         Latent shifts.
     control : (2S, 1, G) tensor
-        Expected expression of the states untreated.
+        Log proportions of the states untreated.
     dosages : (C, T) tensor
         Doses behind the shifts.
+    batch
+        Of the cells.
     """
     basal = states.expand(-1, shifts.shape[1], -1)
     treated = [
         module.state(basal, shift, dosage) for shift, dosage in zip(shifts, dosages, strict=True)
     ]
-    expression = curve(module.log_proportions(torch.stack(treated)))  # (C, 2S, D, G)
-    plus, minus = expression.sub_(control).chunk(2, dim=1)
+    decoded = module.log_proportions(torch.stack(treated), batch)  # (C, 2S, D, G)
+    linear = decoded[:-1].sum(0).sub_((len(decoded) - 2) * control).log_softmax(-1)
+    expression = curve(torch.cat([decoded, linear[None]])).sub_(curve(control))
+    plus, minus = expression.chunk(2, dim=1)
     return plus.add_(minus).mul_(0.5)
 
 
 def _with_sums(shifts: Tensor) -> Tensor:
-    """Singles, their sum, the combination and its difference from the sum: (C + 2, S, D, G)."""
-    singles, predicted = shifts[:-1], shifts[-1:]
+    """Singles and what `_COMBINED` names of (C + 1, S, D, G) shifts: (C + 4, S, D, G)."""
+    singles, predicted, linear = shifts[:-2], shifts[-2:-1], shifts[-1:]
     additive = singles.sum(0, keepdim=True)
-    return torch.cat([singles, additive, predicted, predicted - additive])
+    parts = [predicted - additive, predicted - linear, linear - additive]
+    return torch.cat([singles, additive, predicted, *parts])
 
 
 def _tabulate(names: Sequence[str], summary: ShiftSummary) -> pd.DataFrame:
     """Columns of the prediction's table."""
     columns: dict[str, npt.NDArray[np.floating]] = {}
-    for row, name in enumerate([*names, "additive", *_WITH_INTERVAL]):
+    for row, name in enumerate([*names, *_COMBINED]):
         columns[name] = summary.mean[row]
         columns[f"{name}_sd"] = summary.sd[row]
-        if name in _WITH_INTERVAL:
-            place = _WITH_INTERVAL.index(name)
-            columns[f"{name}_lower"] = summary.lower[place]
-            columns[f"{name}_upper"] = summary.upper[place]
+        columns[f"{name}_lower"] = summary.lower[row]
+        columns[f"{name}_upper"] = summary.upper[row]
+        if name in _WITH_ERROR:
             columns[f"{name}_se"] = summary.standard_error[row]
     return pd.DataFrame(columns, dtype=np.float64)
 

@@ -83,11 +83,44 @@ GLOSSARY: dict[str, str] = {
         "How well the mask recovers the simulated truth: 1 finds every true entry and nothing "
         "else; it is the harmonic mean of precision and recall."
     ),
+    "predictive interval": (
+        "Where the model expects 90% of measurements of a gene's effect to fall, given what it is "
+        "unsure of and the chance in as many cells as were measured. Simulated cells have the "
+        "library sizes of the training cells."
+    ),
+    "predictive p-value": (
+        "Posterior predictive p-value: how often the model, if it is right, would give a "
+        "measurement at least as far out to either side. Small values mean that model and data "
+        "disagree. It comes from 2,000 simulated measurements, so that the smallest is 0.0005."
+    ),
+    "expected significance": (
+        "How significant the model expects a gene to be when it is measured in as many cells: its "
+        "effect against the spread that it expects of measurements."
+    ),
+    "rank-sum test": (
+        "Whether measured effects on the list differ from those on all other genes (two-sided). "
+        "Genes of one pathway move together, which makes p-values too small: read them as a "
+        "ranking."
+    ),
     "standard error": "How far the estimate would typically move if it were measured again.",
     "library size": "The number of RNA molecules counted in a cell.",
     "additive expectation": (
         "What a combination would do if each perturbation acted as it does alone and the effects "
         "simply added up."
+    ),
+    "interaction": (
+        "How far a pair's predicted effect on all genes is from the sum of its singles' effects."
+    ),
+    "90% interval": (
+        "The model holds it for 90% likely that the value is inside; it knows of what the data "
+        "leave open, not of what the model gets wrong."
+    ),
+    "interaction scores": (
+        "The effect of a pair is fitted as a weighted sum of its two single effects. Magnitude: "
+        "how much of the singles the pair has in all, 1.41 for a sum, more for synergy, less for "
+        "suppression. Model fit: how well any weighted sum explains the pair. Similarity: how "
+        "alike the pair is to its singles. Equality of contribution: 1 if both singles are equally "
+        "like the pair. Dominance: how much more one counts than the other, 0 for a sum."
     ),
     "digest": (
         "A fingerprint of the checkpoint's contents: the same digest means exactly the same model."

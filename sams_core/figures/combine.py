@@ -44,6 +44,7 @@ _SCATTER_HOVER = [
     "interaction_lower",
     "interaction_upper",
 ]
+_GAUSSIAN_90 = 1.645
 _SINGLES = (
     ("triangle-right-open", GOLD),
     ("triangle-left-open", SKY),
@@ -57,7 +58,8 @@ def combination_dots(
 ) -> go.Figure:
     """Top genes of a combination: each single, their sum, the prediction and the measurement.
 
-    Open markers lie over filled ones, so that dots in one place are all seen.
+    Bars are 90 % intervals. Open markers lie over filled ones, so that dots in one place are all
+    seen.
 
     Parameters
     ----------
@@ -75,12 +77,12 @@ def combination_dots(
     fig = go.Figure()
     if top.empty:
         return note(fig, "No gene to show.")
-    _add_dots(fig, top, "predicted", "model's prediction", "circle", MODEL, "predicted_sd", rank=3)
+    _add_dots(fig, top, "predicted", "model's prediction", "circle", MODEL, rank=3)
     if "measured" in top:
-        _add_dots(fig, top, "measured", "measured", "x", DATA, "measured_se", rank=4)
-    _add_dots(fig, top, "additive", "sum of singles", "diamond-open", PURPLE, "additive_sd", rank=2)
+        _add_dots(fig, top, "measured", "measured", "x", DATA, rank=4)
+    _add_dots(fig, top, "additive", "sum of singles", "diamond-open", PURPLE, rank=2)
     for single, (symbol, colour) in zip(singles, itertools.cycle(_SINGLES), strict=False):
-        _add_dots(fig, top, single, f"{single} alone", symbol, colour, f"{single}_sd", rank=1)
+        _add_dots(fig, top, single, f"{single} alone", symbol, colour, rank=1)
     fig.add_vline(x=0, line={"color": LINE, "width": 1})
     apply_style(fig, height=120 + 26 * len(top))
     fig.update_xaxes(title=f"Shift from control ({UNIT})")
@@ -130,16 +132,17 @@ def _add_dots(
     name: str,
     symbol: str,
     colour: str,
-    error: str,
     *,
     rank: int,
 ) -> None:
+    low, high = _interval(top, column)
     fig.add_scatter(
         x=top[column],
         y=top.index,
         mode="markers",
         name=name,
         legendrank=rank,
+        customdata=np.column_stack([low, high]),
         marker={
             "symbol": symbol,
             "color": colour,
@@ -148,12 +151,23 @@ def _add_dots(
         },
         error_x={
             "type": "data",
-            "array": top[error],
+            "symmetric": False,
+            "array": high - top[column],
+            "arrayminus": top[column] - low,
             "width": 0,
             "thickness": 1.5,
             "color": colour,
         },
         hovertemplate=(
-            f"<b>%{{y}}</b><br>{name} %{{x:+.3f}} ± %{{error_x.array:.3f}}<extra></extra>"
+            f"<b>%{{y}}</b><br>{name} %{{x:+.3f}}<br>90 % interval %{{customdata[0]:+.3f}} to "
+            "%{customdata[1]:+.3f}<extra></extra>"
         ),
     )
+
+
+def _interval(table: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
+    """90 % interval; that of a measured mean is taken for Gaussian."""
+    if f"{column}_lower" in table:
+        return table[f"{column}_lower"], table[f"{column}_upper"]
+    half = _GAUSSIAN_90 * table[f"{column}_se"]
+    return table[column] - half, table[column] + half

@@ -7,7 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sams_core.analysis import combination_tables, effect_tables, latent_tables
+from sams_core.analysis import (
+    combination_doses,
+    combination_tables,
+    effect_tables,
+    latent_tables,
+)
 
 GENES = ["G0", "G1", "G2", "G3"]
 CONDITIONS = ["A", "B", "A+B", "C"]
@@ -267,7 +272,7 @@ class TestCombinationTables:
     def test_measured_in_any_order(
         self, effects: ad.AnnData, chosen: list[str], name: str | None
     ) -> None:
-        assert combination_tables.measured_condition(effects, chosen) == name
+        assert combination_doses.find_condition(effects, chosen) == name
 
     def test_default_is_a_measured_combination_or_the_strongest(
         self, effects: ad.AnnData, masks: ad.AnnData
@@ -293,18 +298,19 @@ class TestCombinationTables:
     def test_going_beyond_training_is_told(self, effects: ad.AnnData, masks: ad.AnnData) -> None:
         effects.obs["seen_in_training"] = [True, True, False, True]
         masks.layers["effect"] = np.array([[3.0, 0.0], [2.5, 0.0], [0.0, 4.0], [0.3, 0.0]])
-        told = combination_tables.extrapolation(masks, effects, ["A", "B"])
+        told = combination_tables.extrapolation(masks, effects, {"A": 1.0, "B": 1.0})
         assert "latent dimension z0 the shifts add up to 5.5" in told
         assert "beyond 3.0" in told
-        assert not combination_tables.extrapolation(masks, effects, ["A", "C"])
+        assert not combination_tables.extrapolation(masks, effects, {"A": 1.0, "C": 1.0})
         effects.obs["seen_in_training"] = False
-        assert combination_tables.extrapolation(masks, effects, ["A", "C"])
+        assert combination_tables.extrapolation(masks, effects, {"A": 1.0, "C": 1.0})
         effects.obs["seen_in_training"] = [False, False, True, False]
-        assert not combination_tables.extrapolation(masks, effects, ["A", "B"])
+        assert not combination_tables.extrapolation(masks, effects, {"A": 1.0, "B": 1.0})
 
     def test_other_doses_are_another_condition(self, effects: ad.AnnData) -> None:
         effects.obs_names = ["A", "B", "A@2+B", "C"]
-        assert combination_tables.measured_condition(effects, ["A", "B"]) is None
+        assert combination_doses.find_condition(effects, ["A", "B"]) is None
+        assert combination_doses.find_condition(effects, ["A", "B"], {"A": 2.0}) == "A@2+B"
 
     def test_measurement_is_matched_by_gene(
         self, effects: ad.AnnData, prediction: pd.DataFrame
