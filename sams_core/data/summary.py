@@ -58,7 +58,7 @@ class ScreenSummary:
 
     def to_text(self, max_conditions: int = 30) -> str:
         """Plain text of at most 100 columns; long lists of conditions show both ends."""
-        rows = self._rows()
+        rows = self.rows()
         width = max(len(name) for name, _ in rows)
         lines = [self.title + (" (simulated)" if self.simulated else ""), ""]
         lines += [f"  {name:<{width}}  {text}" for name, text in rows]
@@ -68,7 +68,8 @@ class ScreenSummary:
                 lines += ["", heading, *(f"  - {sentence}" for sentence in sentences)]
         return "\n".join(lines)
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
+        """What was counted, and in words how much of it."""
         cells, library = self.cells_per_condition, self.library_sizes
         unseen = f", {self.n_unseen_genes:,} of them never seen" if self.n_unseen_genes else ""
         rows = [

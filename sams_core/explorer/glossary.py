@@ -125,6 +125,44 @@ GLOSSARY: dict[str, str] = {
     "digest": (
         "A fingerprint of the checkpoint's contents: the same digest means exactly the same model."
     ),
+    "screen": (
+        "An experiment in which many perturbations are made at once, each in cells of its own, and "
+        "the RNA of every cell is counted (Perturb-seq)."
+    ),
+    "checkpoint": (
+        "A trained model in a folder: its settings and weights, and the tables that these pages "
+        "show. The counts that it was trained on are not in it."
+    ),
+    "bundle": "A checkpoint's folder as one zip file, to send to somebody or to upload.",
+    "IWELBO": (
+        "How well the model foretells whole cells that it never saw: a lower bound of their "
+        "log-likelihood, per cell and in nats (importance-weighted ELBO). Higher is better; only "
+        "differences mean something, and only on one screen and split."
+    ),
+    "shift": (
+        "What a perturbation adds to a cell's position along the latent dimensions that its mask "
+        "opens; in units where unperturbed cells spread by about 1."
+    ),
+    "decoder": (
+        "The part of the model that turns a cell's latent position into expected expression."
+    ),
+    "SAMS-VAE": (
+        "The model behind these pages: the sparse additive mechanism shift variational "
+        "autoencoder. Each perturbation shifts a few latent dimensions, and shifts add up."
+    ),
+    "cosine": (
+        "How alike the directions of two shifts are in latent space: 1 for the same direction, 0 "
+        "for nothing in common, -1 for opposite ones. How long the shifts are does not count."
+    ),
+    "enrichment of cells": (
+        "A category's share of the chosen cells over its share of all cells shown: 2 is twice as "
+        "frequent as expected. Tested by Fisher's exact test."
+    ),
+    "basal check": (
+        "If the basal state holds nothing of the perturbation, nobody can guess the perturbation "
+        "from it. A classifier tries, on cells that it has not seen; its accuracy is held against "
+        "guessing, and against the same classifier with the cells' labels shuffled."
+    ),
     "UMAP": (
         "A map that places similar points near one another; distances between far-apart groups "
         "mean little."

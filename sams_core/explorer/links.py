@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import streamlit as st
 
+from sams_core.analysis.markdown import escape
 from sams_core.explorer.navigation import PAGES
 
 
@@ -24,7 +25,7 @@ def tell(key: str, options: Collection[str]) -> None:
     """
     unknown = [value for value in st.query_params.get_all(key) if value and value not in options]
     if unknown:
-        names = ", ".join(f"“{value[:40]}”" for value in unknown[:3])
+        names = ", ".join(f"“{escape(value[:40])}”" for value in unknown[:3])
         st.warning(
             f"The link asks for {names}, which this checkpoint does not have.",
             icon=":material/link_off:",
@@ -36,8 +37,8 @@ def tell_number(key: str, low: float, high: float) -> None:
     for value in st.query_params.get_all(key):
         if value and not _between(value, low, high):
             st.warning(
-                f"The link asks for “{value[:40]}” where a number from {low:g} to {high:g} is "
-                "needed; what is shown may differ.",
+                f"The link asks for “{escape(value[:40])}” where a number from {low:g} to "
+                f"{high:g} is needed; what is shown may differ.",
                 icon=":material/link_off:",
             )
 

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import streamlit as st
 
+from sams_core.analysis.markdown import escape, escape_sentence
 from sams_core.errors import SamsError
 from sams_core.explorer import catalogue
 from sams_core.explorer.navigation import enter_by_the_front_door
 from sams_core.explorer.run import Run, open_run
 
 RUN_KEY = "run"
-IMAGE_KEY = "image"
 SIMULATED_KEY = "screen_is_simulated"
 SHOWN_KEY = "shown_run"
-IMAGE_FORMATS = ("SVG", "PNG")
+_NEXT = "next_run"
 _LISTED = 12
 
+_UPLOAD_GONE = " An uploaded checkpoint goes with its window: upload it again on the page Open."
 _NOTHING_YET = """
-There is no checkpoint to show yet. Train one on your own screen and prepare its tables:
+There is no trained model to show yet. If you have one as a bundle (a `.zip` file), upload it on the
+page Open. Otherwise train one on your own screen and prepare its tables:
 
 ```
 python -m sams_core train SCREEN.h5ad --perturbation-key COLUMN --control LABEL --out runs/mine
 python -m sams_core prepare runs/mine
 ```
 
-then start the app again with `SAMS_CORE_RUNS=runs`.
+then start the app with `make app RUNS=runs`. The page Open shows first how a screen is understood.
 """
 
 
@@ -34,16 +36,6 @@ def sidebar() -> None:
     with st.sidebar:
         if any(not entry.only_evaluated for entry in entries):
             _picker(entries)
-        st.segmented_control(
-            "Save figures as",
-            IMAGE_FORMATS,
-            default=IMAGE_FORMATS[0],
-            required=True,
-            key=IMAGE_KEY,
-            bind="query-params",
-            help="What the camera button above each figure saves: SVG for papers and slides that "
-            "can be edited, PNG for everything else.",
-        )
 
 
 def current_run() -> Run:
@@ -52,6 +44,7 @@ def current_run() -> Run:
     entries = catalogue.find()
     if not entries:
         st.info(_NOTHING_YET, title="No checkpoint found", icon=":material/folder_open:")
+        st.page_link("pages/open.py", label="Open", icon=":material/folder_open:")
         st.stop()
     run = open_entry(chosen_entry(entries))
     mark_simulated(run.simulated)
@@ -65,8 +58,8 @@ def open_entry(entry: catalogue.Entry) -> Run:
         return open_run(entry)
     except SamsError as error:
         st.error(
-            str(error),
-            title=f"The checkpoint {entry.name} cannot be shown",
+            escape_sentence(error),
+            title=f"The checkpoint {escape(entry.name)} cannot be shown",
             icon=":material/folder_off:",
         )
         st.stop()
@@ -77,13 +70,26 @@ def chosen_entry(entries: list[catalogue.Entry]) -> catalogue.Entry:
     return catalogue.lookup(entries, str(st.session_state.get(RUN_KEY, ""))) or entries[0]
 
 
+def choose_run(name: str) -> None:
+    """Have the sidebar point to a checkpoint; only in callbacks."""
+    st.session_state[RUN_KEY] = name
+
+
+def open_next(name: str) -> None:
+    """Have the sidebar point to a checkpoint when the page runs next."""
+    st.session_state[_NEXT] = name
+
+
 def mark_simulated(simulated: bool) -> None:
     """Have the figures and files that follow say whether their screen is simulated."""
     st.session_state[SIMULATED_KEY] = simulated
 
 
 def _picker(entries: list[catalogue.Entry]) -> None:
-    _settle_url(entries)
+    if wanted := st.session_state.pop(_NEXT, None):
+        choose_run(wanted)
+    else:
+        _settle_url(entries)
     hidden = sum(entry.only_evaluated for entry in entries)
     entries = [entry for entry in entries if not entry.only_evaluated]
     names = [entry.name for entry in entries]
@@ -97,7 +103,7 @@ def _picker(entries: list[catalogue.Entry]) -> None:
     )
     entry = catalogue.lookup(entries, name) or entries[0]
     if entry.title:
-        st.caption(entry.title)
+        st.caption(escape(entry.title))
     if hidden:
         st.caption(f"{hidden:,} more are evaluated but not prepared: the Models page has them.")
     broken = [entry for entry in entries if entry.problem is not None]
@@ -105,7 +111,7 @@ def _picker(entries: list[catalogue.Entry]) -> None:
         label = f"{len(broken)} folder{'s' if len(broken) > 1 else ''} cannot be shown"
         with st.expander(label, icon=":material/folder_off:"):
             for entry in broken[:_LISTED]:
-                st.markdown(f"**{entry.name}**: {entry.problem}")
+                st.markdown(f"**{escape(entry.name)}**: {escape_sentence(entry.problem)}")
             if len(broken) > _LISTED:
                 st.markdown(f"and {len(broken) - _LISTED:,} more")
 
@@ -117,13 +123,14 @@ def _settle_url(entries: list[catalogue.Entry]) -> None:
     if not wanted or (entry is not None and entry.name == wanted and not entry.only_evaluated):
         return
     if entry is not None and entry.only_evaluated:
-        st.warning(entry.problem, icon=":material/link_off:")
+        st.warning(escape_sentence(entry.problem), icon=":material/link_off:")
         return
     if entry is not None:
         st.session_state[RUN_KEY] = entry.name
         return
     st.warning(
-        f"The link names a checkpoint that is not here (“{wanted[:60]}”); "
-        f"showing {entries[0].name} instead.",
+        f"The link names a checkpoint that is not here (“{escape(wanted[:60])}”); "
+        f"showing {escape(entries[0].name)} instead."
+        + (_UPLOAD_GONE if wanted.endswith("(uploaded)") else ""),
         icon=":material/link_off:",
     )
