@@ -10,10 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from sams_core.analysis.pair_ranking import PROJECTION
 from sams_core.errors import ConfigError
 
-PROJECTION = "projection"
-"""Column of the way towards a profile; its statistics are those of a goal."""
 SUFFIXES = ("", "_sd", "_se", "_first", "_second", "_additive", "_deviation_sd")
 """Ends of the names of a goal's columns."""
 OTHER_COLUMNS = (
@@ -23,6 +22,7 @@ OTHER_COLUMNS = (
     "size",
     "interaction",
     "interaction_sd",
+    "interaction_se",
     "interaction_ratio",
     "cosine",
     "novelty",
@@ -173,7 +173,7 @@ def interaction_columns(interaction: Tensor) -> dict[str, Tensor]:
 
     The mean square of a noisy mean is too large; products of different blocks' means are not, as
     blocks are independent. The standard deviation is that of each draw's component along the
-    interaction of the other blocks.
+    interaction of the other blocks; the standard error is of its mean over blocks.
 
     Parameters
     ----------
@@ -188,26 +188,26 @@ def interaction_columns(interaction: Tensor) -> dict[str, Tensor]:
     along = torch.einsum("nbsdg,nbg->nbsd", interaction, others)
     along = along / torch.linalg.vector_norm(others, dim=-1).clamp_min(1e-12)[..., None, None]
     sd = posterior_sd(along)
+    se = along.mean((2, 3)).std(1) / n_blocks**0.5
+    both = torch.hypot(sd, se)
     return {
         "interaction": length / n_genes**0.5,
         "interaction_sd": sd / n_genes**0.5,
-        "interaction_ratio": torch.where(sd > 0, length / sd.clamp_min(1e-12), 0.0),
+        "interaction_se": se / n_genes**0.5,
+        "interaction_ratio": torch.where(both > 0, length / both.clamp_min(1e-12), 0.0),
     }
 
 
 def posterior_sd(values: Tensor) -> Tensor:
     """Standard deviation over posterior draws of (n, B, S, D) values: (n,).
 
-    Within a block, the variance over draws of the mean over S shared states is the wanted one plus
-    1/S of the draw-by-state interaction's, which the two-way residuals give.
+    Within a block, draws share their S states, so that what states do is no part of it; only what
+    a draw does otherwise at some states than at others is, by 1/S of its variance.
     """
-    _, blocks, states, draws = values.shape
+    _, blocks, _, draws = values.shape
     by_draw = values.mean(2)
     deviation = by_draw - by_draw.mean(2, keepdim=True)  # (n, B, D)
-    observed = deviation.square().sum((1, 2)) / (blocks * (draws - 1))
-    residual = values - values.mean(3, keepdim=True) - deviation[:, :, None]
-    spread = residual.square().sum((1, 2, 3)) / (blocks * (states - 1) * (draws - 1))
-    return (observed - spread / states).clamp_min(0).sqrt()
+    return (deviation.square().sum((1, 2)) / (blocks * (draws - 1))).sqrt()
 
 
 def _summary(name: str, pair: Tensor, first: Tensor, second: Tensor) -> dict[str, Tensor]:

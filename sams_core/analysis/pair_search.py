@@ -1,6 +1,6 @@
 """Which pairs of perturbations to test: every pair's predicted effect, scored by several goals.
 
-Each pair is predicted at the same 16 posterior draws of E and M and 8 antithetic pairs of cell
+Each pair is predicted at the same 64 posterior draws of E and M and 8 antithetic pairs of cell
 states (:mod:`sams_core.analysis.shared_draws`), so that pairs are compared on the same footing; a
 single pair is predicted more closely by
 :func:`sams_core.analysis.combinations.predict_combination`.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,13 @@ import torch
 from torch import Tensor
 
 from sams_core.analysis.pair_goals import Goals, interaction_columns, mean_columns
+from sams_core.analysis.pair_ranking import GOAL, Goal, profile_of, training_conditions
 from sams_core.analysis.shared_draws import SharedDraws, shared_draws
 from sams_core.errors import ConfigError
 from sams_core.perturbation_model import PerturbationModel
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 MAX_PAIRS = 125_000
 """Pairs that one search takes: 500 perturbations."""
@@ -41,8 +46,9 @@ class PairSearch:
         ``NAME_additive`` (their sum) and ``NAME_deviation_sd`` (posterior standard deviation of
         the pair minus the sum);
         ``interaction`` (root mean square over genes of prediction minus sum, noise taken off),
-        ``interaction_sd`` (posterior standard deviation along the interaction) and
-        ``interaction_ratio`` of the two; ``cosine`` with the target profile, ``projection`` on it
+        ``interaction_sd`` (posterior standard deviation along the interaction),
+        ``interaction_se`` (Monte Carlo standard error) and ``interaction_ratio`` (size over the
+        root of the sum of their squares); ``cosine`` with the target profile, ``projection`` on it
         (1: all the way) with the same columns as a goal; ``novelty`` (root mean square difference
         from the nearest training condition's predicted effect) and ``nearest``, its name.
     n_pairs
@@ -131,13 +137,37 @@ def search_pairs(
     return PairSearch(table, len(pairs), complete=done == len(rows))
 
 
-def interaction_map(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of a table of pairs as a symmetric matrix of perturbations, NaN without a pair."""
-    codes, names = pd.factorize(table[["first", "second"]].to_numpy().ravel())
-    values = np.full((len(names), len(names)), np.nan)
-    rows, columns = codes.reshape(-1, 2).T
-    values[rows, columns] = values[columns, rows] = table[column]
-    return pd.DataFrame(values, index=names, columns=names)
+def search_for(
+    goal: Goal,
+    model: PerturbationModel,
+    effects: AnnData,
+    *,
+    perturbations: Sequence[str],
+    given: str | None = None,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> PairSearch:
+    """Search pairs for one goal, with novelty from all conditions that were trained on.
+
+    Parameters
+    ----------
+    goal
+        What pairs are wanted for.
+    model, effects
+        A trained model, and the effects prepared from it.
+    perturbations, given, progress, cancelled
+        As for :func:`search_pairs`, which says what it refuses.
+    """
+    return search_pairs(
+        model,
+        perturbations=perturbations,
+        given=given,
+        goals={GOAL: goal.genes} if goal.genes else None,
+        towards=profile_of(effects, goal.name) if goal.kind == "towards" else None,
+        training=training_conditions(effects),
+        progress=progress,
+        cancelled=cancelled,
+    )
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,15 @@ from torch.nn import functional as F  # noqa: N812
 from sams_core.analysis.decoded_expression import expression_curve
 from sams_core.models import PerturbationVAE
 
-BLOCKS = 4
+BLOCKS = 8
 """Independent blocks B: each has draws of E and M and cell states of its own."""
-STATES = 2
+STATES = 1
 """Cell states S of a block; each is the average of an antithetic pair, z and -z."""
-DRAWS = 4
-"""Posterior draws D of E and M in a block, which share its states."""
+DRAWS = 8
+"""Posterior draws D of E and M in a block, which share its states.
+
+Many, as a mask entry that is nearly sure to be open is closed in few draws, which then differ much.
+"""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import streamlit as st
 
@@ -26,16 +27,31 @@ PAGES = {
         "Maps of cells and of perturbations in the model's latent space.",
     ),
     "combine": ("Combine", "add_circle", "What two or more perturbations would do together."),
+    "search": ("Search", "travel_explore", "Which pairs of perturbations are worth testing."),
     "models": (
         "Models",
         "leaderboard",
         "Checkpoints side by side, with simple baselines and the data's own ceiling.",
     ),
+    "open": (
+        "Open",
+        "folder_open",
+        "Open a trained model of your own, or see what a screen holds before training on it.",
+    ),
+    "stories": (
+        "Stories",
+        "auto_stories",
+        "Views worth showing, in order: to present, to send, to make a report of.",
+    ),
 }
 """Name of the file in ``pages/``: title, icon and what the page answers; the first opens first."""
 
 # Streamlit writes chosen names in white, which the dark theme's accent is too bright for.
-_STYLE = "<style>[data-tag] * { color: light-dark(#FFFFFF, #11181D) !important; }</style>"
+# Plotly's camera saves what the theme shows; `exports` presses it for what is to be printed.
+_STYLE = """<style>
+[data-tag] * { color: light-dark(#FFFFFF, #11181D) !important; }
+.modebar-btn[data-title^="Download plot"] { display: none !important; }
+</style>"""
 
 
 def navigation() -> st.Page:
@@ -55,6 +71,11 @@ def navigation() -> st.Page:
             for number, (name, (title, icon, help)) in enumerate(PAGES.items())
         ]
     )
+
+
+def page_name(page: Any) -> str:
+    """Name of the file in ``pages/`` of a page that `navigation` returned."""
+    return next(name for name, (title, _, _) in PAGES.items() if title == page.title)
 
 
 _INSIDE = ContextVar("inside the front door", default=False)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from sams_core.data.gene_sets import read_gmt
 from sams_core.errors import SamsError, ScreenError
-from sams_core.explorer.widgets import file_stem
+from sams_core.storage import file_stem
 
 MAX_MEGABYTES = 5
 MAX_SETS = 20_000
@@ -30,8 +30,17 @@ class OwnSets(NamedTuple):
     sets: dict[str, list[str]]
 
 
-def own_gene_sets() -> OwnSets | None:
-    """Draw the uploader in a popover; return what was uploaded in this session."""
+_WHERE = "choose it under “Group perturbations by”; enrichment tests it too."
+
+
+def own_gene_sets(where: str = _WHERE) -> OwnSets | None:
+    """Draw the uploader in a popover; return what was uploaded in this session.
+
+    Parameters
+    ----------
+    where
+        What to do with it on the page.
+    """
     with st.popover("Own gene sets", icon=":material/upload_file:"):
         file = st.file_uploader(
             f"A GMT file, {MAX_MEGABYTES} MB at most",
@@ -49,10 +58,7 @@ def own_gene_sets() -> OwnSets | None:
                 st.error(str(error), icon=":material/error:")
         found: OwnSets | None = st.session_state.get(STATE)
         if found is not None:
-            st.caption(
-                f"{found.label} holds {len(found.sets):,} gene sets: choose it under “Group "
-                "perturbations by”; enrichment tests it too."
-            )
+            st.caption(f"{found.label} holds {len(found.sets):,} gene sets: {where}")
     return found
 
 

@@ -10,7 +10,8 @@ import torch
 from sams_core.analysis.combinations import predict_combination
 from sams_core.analysis.expected import expected_log_normalised
 from sams_core.analysis.pair_goals import interaction_columns, posterior_sd
-from sams_core.analysis.pair_search import MAX_PAIRS, PairSearch, interaction_map, search_pairs
+from sams_core.analysis.pair_maps import interaction_map
+from sams_core.analysis.pair_search import MAX_PAIRS, PairSearch, search_pairs
 from sams_core.analysis.shared_draws import BLOCKS, DRAWS, STATES, decode, shared_draws
 from sams_core.errors import ConfigError
 from sams_core.perturbation_model import PerturbationModel
@@ -187,14 +188,14 @@ def test_interaction_map_is_symmetric(found: PairSearch) -> None:
     assert matrix["p1"]["p2"] == found.table["interaction"]["p1+p2"]
 
 
-def test_posterior_sd_takes_the_states_share_off() -> None:
+def test_posterior_sd_leaves_out_what_states_share() -> None:
     generator = np.random.default_rng(0)
-    shape = (4000, BLOCKS, STATES, DRAWS)
+    shape = (4000, BLOCKS, 2, DRAWS)
     draws = generator.normal(scale=0.5, size=(4000, BLOCKS, 1, DRAWS))
-    states = generator.normal(scale=2.0, size=(4000, BLOCKS, STATES, 1))
+    states = generator.normal(scale=2.0, size=(4000, BLOCKS, 2, 1))
     noise = generator.normal(scale=0.3, size=shape)
     got = posterior_sd(torch.as_tensor(draws + states + noise))
-    assert float(got.square().mean()) == pytest.approx(0.25, rel=0.03)
+    assert float(got.square().mean()) == pytest.approx(0.25 + 0.09 / 2, rel=0.03)
 
 
 def test_size_of_an_interaction_takes_noise_off() -> None:
@@ -211,6 +212,10 @@ def test_size_of_an_interaction_takes_noise_off() -> None:
     assert float(some["interaction"].mean()) == pytest.approx(wanted, rel=0.03)
     along = float(some["interaction_sd"].square().mean()) * 60
     assert along == pytest.approx(1.0, rel=0.1)
+    error = float(some["interaction_se"].square().mean()) * 60
+    assert error == pytest.approx(1.0 / (BLOCKS * DRAWS), rel=0.2)
+    both = torch.hypot(some["interaction_sd"], some["interaction_se"])
+    torch.testing.assert_close(some["interaction_ratio"], some["interaction"] / both)
 
 
 def test_expectation_is_close_to_the_exact_one(model: PerturbationModel) -> None:
