@@ -1,16 +1,24 @@
-"""What one can take along from a figure: a file that opens offline, its numbers, its Python."""
+"""What one can take along from a figure: images, a page that opens offline, numbers, Python."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
+from sams_core.explorer.catalogue import DEMO_FOLDER
 from sams_core.explorer.snippets import complete
 from sams_core.explorer.state import SHOWN_KEY
+from sams_core.figures.finish import PRINT_INK, finished
+
+PRINT_MILLIMETRES = 180
+"""Width of a journal's page: figures are saved no wider, so that their type keeps its size."""
+PRINT_DPI = 300
+_CSS_DPI = 96
+_ASSETS = DEMO_FOLDER.parent / "save_image"
 
 
 class Saved(NamedTuple):
@@ -21,18 +29,37 @@ class Saved(NamedTuple):
     file: str
     code: str | None
     data: pd.DataFrame | None
+    simulated: bool = False
+
+    def spec(self, ink: str = PRINT_INK) -> dict[str, Any]:
+        """Describe the figure for plotly's JavaScript, with text in one colour."""
+        return finished(self.fig, ink=ink, simulated=self.simulated)
 
 
 @st.fragment
 def offer(saved: Saved, *, key: str) -> None:
-    """Draw the popover below a figure; nothing in it is made before it is asked for."""
-    box = st.popover(
-        "Save / Python",
-        key=popover_key(key),
-        icon=":material/download:",
-        type="tertiary",
-        on_change="rerun",
-    )
+    """Draw what a figure can be saved as; nothing is made before it is asked for."""
+    with st.container(
+        horizontal=True, horizontal_alignment="right", gap="small", key=f"{key}_take_along"
+    ):
+        _images()(
+            key=f"{key}_images",
+            width="content",
+            data={
+                "figure": key,
+                "file": saved.file,
+                "ink": PRINT_INK,
+                "width": round(PRINT_MILLIMETRES / 25.4 * _CSS_DPI),
+                "scale": PRINT_DPI / _CSS_DPI,
+            },
+        )
+        box = st.popover(
+            "Data, Python",
+            key=popover_key(key),
+            icon=":material/download:",
+            type="tertiary",
+            on_change="rerun",
+        )
     if box.open:
         with box:
             _contents(saved, key)
@@ -41,6 +68,16 @@ def offer(saved: Saved, *, key: str) -> None:
 def popover_key(key: str) -> str:
     """Key of the popover of the figure with this key; True in the session state opens it."""
     return f"{key}_save"
+
+
+@cache
+def _images() -> Any:
+    """Register the buttons that have the browser write a figure as an image."""
+    return st.components.v2.component(
+        "sams_core_images",
+        css=(_ASSETS / "buttons.css").read_text(encoding="utf-8"),
+        js=(_ASSETS / "buttons.js").read_text(encoding="utf-8"),
+    )
 
 
 def _contents(saved: Saved, key: str) -> None:
@@ -77,14 +114,19 @@ def script(code: str) -> str:
 
 def html(saved: Saved) -> str:
     """Return a page of its own, with all that it needs inside."""
-    fig = go.Figure(saved.fig).update_layout(template="plotly_white")
-    page = str(fig.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
-    return page.replace(INK, "#0F1A21")
+    spec = saved.spec()
+    spec["layout"]["template"] = "plotly_white"
+    fig = go.Figure(spec)
+    return str(fig.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
 
 
 def csv(saved: Saved) -> str:
     """Return the figure's table, or else what its traces hold."""
     from sams_core.figures.traces import trace_table
 
-    table = trace_table(saved.fig) if saved.data is None else saved.data
+    return table_csv(trace_table(saved.fig) if saved.data is None else saved.data)
+
+
+def table_csv(table: pd.DataFrame) -> str:
+    """Write a table as CSV, with its index when that has a name."""
     return str(table.to_csv(index=table.index.name is not None))

@@ -12,24 +12,10 @@ import streamlit as st
 # Not public, but nothing public stands for the theme's ink in a figure that may change themes.
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
-from sams_core.explorer.exports import Saved, offer
-from sams_core.explorer.state import IMAGE_FORMATS, IMAGE_KEY, SIMULATED_KEY, current_run
+from sams_core.explorer.exports import Saved, offer, table_csv
+from sams_core.explorer.state import SIMULATED_KEY, current_run
+from sams_core.figures.finish import finished
 from sams_core.storage import file_stem
-
-SMALL = 12
-"""Pixels of the smallest type in a figure."""
-_STAMP = {
-    "text": "<span style='font-weight: 400'>simulated screen</span>",
-    "font": {"size": SMALL, "color": INK},
-    "x": 1,
-    "xanchor": "right",
-    "y": 0,
-    "yanchor": "bottom",
-    "yref": "container",
-    "pad": {"b": 4, "r": 8},
-}
-_STAMP_PIXELS = 28
-_HEIGHT = 420
 
 
 def page_header(title: str, lead: str) -> None:
@@ -94,7 +80,7 @@ def show_figure(
     alt
         One sentence that states the finding, for readers who do not see the figure.
     name
-        File name, without ending, of the image that the camera button saves.
+        File name, without ending, of what is saved of it.
     code
         Python that ends in ``fig = ...`` and makes the figure from ``folder`` (of the checkpoint),
         its tables ``masks``, ``effects`` and ``cells``, and its ``model``, none of which it
@@ -106,62 +92,27 @@ def show_figure(
     selection_mode
         How points can be selected: "points" (clicks), "box" and "lasso".
     """
-    finish(fig, simulated=bool(st.session_state.get(SIMULATED_KEY)))
-    kind = str(st.session_state.get(IMAGE_KEY) or IMAGE_FORMATS[0]).lower()
-    file = _file_name(name)
+    simulated = bool(st.session_state.get(SIMULATED_KEY))
+    saved = Saved(fig, alt, _file_name(name), code, data, simulated)
     st.plotly_chart(
-        fig,
+        _Finished(finished(saved.fig, ink=INK, simulated=simulated)),
         key=key,
         alt=alt,
         on_select=on_select,
         selection_mode=selection_mode,
-        config={
-            "displaylogo": False,
-            "modeBarButtonsToRemove": ["autoScale2d"],
-            "toImageButtonOptions": {"format": kind, "filename": file, "scale": 3},
-        },
+        config={"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]},
     )
-    offer(Saved(fig, alt, file, code, data), key=key)
+    offer(saved, key=key)
 
 
-def finish(fig: go.Figure, *, simulated: bool) -> None:
-    """Give a figure, in place, what every figure of the app has: readable type, and a stamp."""
-    _ink(fig)
-    if simulated:
-        _stamp(fig)
+class _Finished(go.Figure):
+    """A finished figure, which Streamlit takes as it is; a dictionary it would check at length."""
 
+    def __init__(self, spec: dict[str, Any]) -> None:
+        object.__setattr__(self, "_spec", spec)
 
-def _stamp(fig: go.Figure) -> None:
-    """Say in the lower right corner, below the axis titles, that the screen is simulated."""
-    fig.update_layout(
-        title=_STAMP,
-        height=(fig.layout.height or _HEIGHT) + _STAMP_PIXELS,
-        margin_b=(fig.layout.margin.b or 0) + _STAMP_PIXELS,
-    )
-
-
-def _ink(fig: go.Figure) -> None:
-    """Write text in the page's strongest grey and never tiny; Streamlit's own is fainter."""
-    text = {"color": INK}
-    small = text | {"size": SMALL}
-    colorbar = {"tickfont": small, "title": {"font": small}}
-    axes = (axis.plotly_name for axis in (*fig.select_xaxes(), *fig.select_yaxes()))
-    scales = (scale.plotly_name for scale in fig.select_coloraxes())
-    fig.update_layout(  # at once, and annotations anew: plotly takes its time over every change
-        {"font": text, "legend": {"font": small, "title": {"font": small}}}
-        | {"hoverlabel": {"font": text}}
-        | {name: {"tickfont": small, "title": {"font": text}} for name in axes}
-        | {name: {"colorbar": colorbar} for name in scales}
-    )
-    annotations = [annotation.to_plotly_json() for annotation in fig.layout.annotations]
-    fig.layout.annotations = [
-        annotation | {"font": annotation.get("font", {}) | text} for annotation in annotations
-    ]
-    for trace in fig.data:
-        if trace.type == "heatmap":
-            trace.update(colorbar=colorbar)
-        elif "marker" in trace and trace.marker.showscale:
-            trace.update(marker_colorbar=colorbar)
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__["_spec"])
 
 
 def show_table(
@@ -200,7 +151,7 @@ def download_csv(df: pd.DataFrame, *, key: str, name: str) -> None:
     """Offer a table as a file; its index is saved when it has a name."""
     st.download_button(
         "Download CSV",
-        df.to_csv(index=df.index.name is not None).encode(),
+        lambda: table_csv(df),
         file_name=f"{_file_name(name)}.csv",
         mime="text/csv",
         key=f"{key}_csv",

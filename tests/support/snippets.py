@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.io import to_json
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Code
 
 from sams_core.explorer.exports import popover_key
 from sams_core.explorer.snippets import PROJECT, complete
 from sams_core.explorer.state import SIMULATED_KEY
-from sams_core.explorer.widgets import finish
+from sams_core.explorer.widgets import INK
+from sams_core.figures.finish import finished
 
 
 def run_snippet(code: str, folder: Path) -> go.Figure:
@@ -87,8 +89,8 @@ def check_snippets(app: AppTest, folder: Path, keys: Iterable[str]) -> None:
     for key in sorted(keys):
         assert key in scripts, f"{key} has no code"
         fig = run_snippet(scripts[key], folder)
-        finish(fig, simulated=bool(simulated))
-        assert_same_figure(json.loads(fig.to_json()), figures[key], key)
+        made = to_json(finished(fig, ink=INK, simulated=bool(simulated)), validate=False)
+        assert_same_figure(json.loads(made), figures[key], key)
 
 
 def assert_same_figure(made: dict[str, Any], shown: dict[str, Any], key: str) -> None:
