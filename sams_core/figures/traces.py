@@ -44,14 +44,21 @@ def _table(trace: Any, number: int) -> pd.DataFrame:
 
 def _heatmap(trace: Any) -> dict[str, Any]:
     z = np.asarray(trace.z)
-    x = np.arange(z.shape[1]) if trace.x is None else np.asarray(trace.x)
-    y = np.arange(z.shape[0]) if trace.y is None else np.asarray(trace.y)
+    x, y = _centres(trace.x, z.shape[1]), _centres(trace.y, z.shape[0])
     columns = {"x": np.tile(x, len(y)), "y": np.repeat(y, len(x)), "z": z.ravel()}
     for name in ("text", "hovertext"):
         text = getattr(trace, name, None)
         if text is not None and np.shape(text) == z.shape:
             columns[name] = np.asarray(text, dtype=object).ravel()
     return columns
+
+
+def _centres(places: Any, number: int) -> np.ndarray:
+    """Places of a heatmap's rows or columns, which may be given by their edges."""
+    if places is None:
+        return np.arange(number)
+    found = np.asarray(places)
+    return (found[1:] + found[:-1]) / 2 if len(found) == number + 1 else found
 
 
 def _points(trace: Any) -> dict[str, Any]:
