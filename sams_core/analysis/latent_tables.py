@@ -24,18 +24,22 @@ if TYPE_CHECKING:
 
 PERTURBATION = "perturbation"
 LATENT = "latent dimension"
+GENE = "gene expression"
 SEVERAL = "more than one"
 
-_SHOWN = ("condition", PERTURBATION, LATENT)
+_SHOWN = ("condition", PERTURBATION, GENE, LATENT)
 _FEW = 10
 MIN_CELLS = 5
 
 
 def colour_choices(cells: AnnData, masks: AnnData) -> list[str]:
-    """List what cells can be coloured by: perturbation, its annotations, cell columns, a latent."""
+    """List what cells can be coloured by.
+
+    The perturbation, its annotations, columns of the cells, a gene and a latent dimension.
+    """
     annotations = [column for column in annotation_columns(masks) if column not in cells.obs]
     columns = [str(column) for column in cells.obs.columns if column not in _SHOWN]
-    return [PERTURBATION, *annotations, *columns, LATENT]
+    return [PERTURBATION, *annotations, *columns, GENE, LATENT]
 
 
 def splits(cells: AnnData) -> list[str]:
@@ -54,7 +58,7 @@ def is_number(values: pd.Series) -> bool:
 
 
 def cell_values(cells: AnnData, masks: AnnData, choice: str, *, control: str) -> pd.Series:
-    """One value a cell for a choice of `colour_choices` other than `LATENT`.
+    """One value a cell for a choice of `colour_choices` other than `GENE` and `LATENT`.
 
     A perturbation's annotation is handed to its cells: control cells get ``control``, and cells
     with perturbations of different annotation get `SEVERAL`.

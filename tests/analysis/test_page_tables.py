@@ -187,7 +187,10 @@ class TestEffectTables:
 class TestLatentTables:
     def test_choices_hold_each_name_once(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
         choices = latent_tables.colour_choices(cells, masks)
-        assert choices == ["perturbation", "pathway", "replicate", "lane", "latent dimension"]
+        assert choices == [
+            *("perturbation", "pathway", "replicate", "lane"),
+            *("gene expression", "latent dimension"),
+        ]
 
     def test_annotations_reach_cells(self, cells: ad.AnnData, masks: ad.AnnData) -> None:
         values = latent_tables.cell_values(cells, masks, "pathway", control="control")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sams_core.figures import latents
+from sams_core.figures.latent_perturbations import perturbation_map
 
 N = 60
 
@@ -103,35 +104,33 @@ class TestCellsByNumber:
 
 class TestPerturbationMap:
     def test_groups_are_traces_and_area_grows_with_cells(self) -> None:
-        fig = latents.perturbation_map(perturbations(), colour="pathway")
+        fig = perturbation_map(perturbations(), colour="pathway")
         assert {t.name for t in fig.data} == {"IFN", "TGF"}
         sizes = np.asarray(fig.data[0].marker.size)
         assert (np.diff(sizes) > 0).all()
 
     def test_a_number_gets_a_scale(self) -> None:
-        fig = latents.perturbation_map(perturbations(), colour="n_open")
+        fig = perturbation_map(perturbations(), colour="n_open")
         assert len(fig.data) == 1
         assert fig.data[0].marker.showscale
         assert "open latents" in fig.data[0].hovertemplate
 
     def test_the_strongest_are_named_first(self) -> None:
-        fig = latents.perturbation_map(perturbations(), colour="pathway", n_labels=2)
+        fig = perturbation_map(perturbations(), colour="pathway", n_labels=2)
         assert {a.text for a in fig.layout.annotations} <= {"P9", "P8"}
-        assert not latents.perturbation_map(
+        assert not perturbation_map(
             perturbations(), colour="pathway", n_labels=0
         ).layout.annotations
 
     @pytest.mark.parametrize("n", [0, 1])
     def test_none_or_one(self, n: int) -> None:
-        fig = latents.perturbation_map(perturbations(n), colour="pathway")
+        fig = perturbation_map(perturbations(n), colour="pathway")
         assert len(fig.data) == n
 
     def test_missing_groups_are_named(self) -> None:
         table = perturbations()
         table.loc["P0", "pathway"] = None
-        assert "in no group" in {
-            t.name for t in latents.perturbation_map(table, colour="pathway").data
-        }
+        assert "in no group" in {t.name for t in perturbation_map(table, colour="pathway").data}
 
 
 def test_markers_shrink_with_the_number_of_cells() -> None:
