@@ -166,8 +166,10 @@ def _check_names(folder: Path, config: CheckpointConfig) -> None:
         path = folder / EXPLORER / table
         try:
             found = anndata.read_h5ad(path)
-            names = {"perturbations": list(found.obs_names), "genes": list(found.var_names)}
-            sound = all(names[field] == getattr(config, field) for field in expected.same)
+            names = {"perturbations": found.obs_names, "genes": found.var_names}
+            sound = all(
+                sorted(names[field]) == sorted(getattr(config, field)) for field in expected.same
+            )
             held = {*found.layers, *found.obs, *found.obsm}
         except Exception:  # anything may come out of a damaged HDF5 file
             raise CheckpointError(_not_a_table(path, "it cannot be read")) from None

@@ -67,7 +67,7 @@ def _problem(
 
 def _objects(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset | None]]:
     """Every object by its path, once; None for what is only a link."""
-    seen, waiting = set(), [("", file["/"])]
+    seen, waiting = {h5py.h5o.get_info(file.id).addr}, [("", file["/"])]
     while waiting:
         at, group = waiting.pop()
         for name in group:
