@@ -130,9 +130,10 @@ def _additive(
     training = np.asarray(effects.layers["data_ate_train"], dtype=float)
     singles = single_effects(training, dosages)
     wanted = dosages[rows]
-    missing = ~np.isfinite(singles).all(axis=1)
+    missing = np.isnan(singles).any(axis=1)
     total = wanted @ np.where(missing[:, None], 0.0, singles)
-    total[((wanted != 0) & missing).any(axis=1) | ~wanted.any(axis=1)] = np.nan
+    unknown = ((wanted != 0) & missing).any(axis=1) | (wanted == 0).all(axis=1)
+    total[unknown] = np.nan
     return np.asarray(total, dtype=np.float64)
 
 
@@ -176,12 +177,14 @@ def tell_scores(scores: HeldOutScores | None, folder: str) -> str:
     if np.isfinite(scores.ceiling):
         text += f", other cells of the same condition {two_digits(scores.ceiling)} (the ceiling)"
     text += "."
+    if scores.kind == "combination":
+        text = f"No combination of this size was measured in held-out cells. {text}"
     if not np.isfinite(scores.additive):
         text += " No sum can be formed: their single perturbations were not all trained on alone."
     elif scores.n < scores.n_of_kind:
         text += (
-            f" The other {scores.n_of_kind - scores.n} have a single that was not trained on alone "
-            "and so no sum."
+            f" For {scores.n_of_kind - scores.n} more there is no sum: a single of theirs was not "
+            "trained on alone."
         )
     if scores.unseen and not np.isfinite(scores.ceiling):
         text += f" For the ceiling, run python -m sams_core evaluate {folder}."

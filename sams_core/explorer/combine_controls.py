@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from sams_core.analysis.combination_background import MIN_CELLS, control_groups, control_rows
-from sams_core.analysis.combination_doses import has_doses, trained_doses, usual_dose
+from sams_core.analysis.combination_doses import (
+    find_condition,
+    has_doses,
+    trained_doses,
+    usual_dose,
+)
 from sams_core.analysis.combination_tables import default_combination
 from sams_core.explorer import controls, links
 from sams_core.explorer.combine_page import Asked, Cells, CombinePage
@@ -56,9 +61,11 @@ def ask(run: Run, effects: AnnData, masks: AnnData, names: list[str]) -> Combine
             help=f"{GLOSSARY['library size']} Left empty, predictions are averaged over the "
             "library sizes of the training cells; with few counts, shifts of rare genes shrink.",
         )
-        choice = controls.pick_cells("combine_cells")
     chosen = sorted(chosen, key=names.index)
-    doses = _pick_doses(run, effects, names, chosen)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        doses = _pick_doses(run, effects, names, chosen)
+        measured = find_condition(effects, chosen, doses) is not None
+        choice = controls.pick_cells("combine_cells") if measured else "auto"
     if len(chosen) < 2:
         st.info(
             "Choose at least two perturbations to see what they would do together. What one does "
@@ -132,18 +139,17 @@ def _pick_doses(
     trained = doses_in_training(run.cache_key, effects, names)
     if not chosen:
         return {}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.toggle(
-            "Set doses",
-            value=has_doses(trained),
-            key="combine_doses",
-            bind="query-params",
-            help="A dose multiplies the shift of a perturbation in the latent space: 1 is what "
-            "cells received where the screen has no doses, 0.5 half of that shift.",
-        )
-        if not wanted:
-            return dict.fromkeys(chosen, 1.0)
-        return {name: _pick_dose(name, trained.get(name, {})) for name in chosen}
+    wanted = st.toggle(
+        "Set doses",
+        value=has_doses(trained),
+        key="combine_doses",
+        bind="query-params",
+        help="A dose multiplies the shift of a perturbation in the latent space: 1 is what cells "
+        "received where the screen has no doses, 0.5 half of that shift.",
+    )
+    if not wanted:
+        return dict.fromkeys(chosen, 1.0)
+    return {name: _pick_dose(name, trained.get(name, {})) for name in chosen}
 
 
 def _pick_dose(name: str, trained: Mapping[float, int]) -> float:

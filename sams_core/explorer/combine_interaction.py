@@ -42,7 +42,7 @@ _COLUMNS = {
     "differs": st.column_config.CheckboxColumn(
         "Differs", help="Whether the interval of the difference from a sum leaves out 0."
     ),
-    "sentence": st.column_config.TextColumn("In words", width=560),
+    "sentence": None,
 }
 
 

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "condition": st.column_config.TextColumn("Nearest to cells with", pinned=True),
     "share": st.column_config.NumberColumn(
-        "Of the neighbours", format="percent", help="Share of the measured cells next to them."
+        "Of the neighbours",
+        format="percent",
+        step=0.01,
+        help="Share of the measured cells next to them.",
     ),
     "share_of_all": st.column_config.NumberColumn(
-        "Of all cells", format="percent", help="Share of all cells on the map: what chance gives."
+        "Of all cells",
+        format="percent",
+        step=0.01,
+        help="Share of all cells on the map: what chance gives.",
     ),
 }
 

@@ -98,7 +98,7 @@ class CombinePage:
     def name(self) -> str:
         """The combination for people, with doses other than 1."""
         return "+".join(
-            name if dose == 1 else f"{name} at {dose:g}" for name, dose in self.asked.doses
+            name if dose == 1 else f"{name} (dose {dose:g})" for name, dose in self.asked.doses
         )
 
     @property

@@ -32,7 +32,7 @@ def show_trust(page: CombinePage) -> None:
     _nearest(cards, page)
     scores = _scores(page.run.cache_key, len(page.chosen), page)
     told = combination_held_out.tell_scores(scores, page.run.folder.name)
-    _score(cards, scores, told)
+    _score(cards, scores)
     st.caption(escape(told))
     for warning in _warnings(page, arms):
         st.warning(escape(warning), icon=":material/trending_up:")
@@ -54,12 +54,12 @@ def _arms(cards: Any, arms: pd.DataFrame) -> None:
 
 def _seen(cards: Any, page: CombinePage) -> None:
     if page.condition is None:
-        value, seen = "not measured", False
+        value, seen = "Not measured", False
     else:
         row = page.effects.obs.loc[page.condition]
         value, seen = f"{int(row['n_cells']):,} cells", bool(row["seen_in_training"])
     cards.metric(
-        "This combination, measured",
+        "This combination",
         value,
         delta="seen in training" if seen else "never seen in training",
         delta_color="blue" if seen else "orange",
@@ -78,7 +78,7 @@ def _nearest(cards: Any, page: CombinePage) -> None:
     else:
         name, value = str(nearest.index[0]), f"{nearest['distance'].iloc[0]:.1f} away"
         if name == page.condition:
-            value = "itself"
+            value = "Itself"
     far = bool(len(nearest) and nearest["distance"].iloc[0] > typical)
     unit = (
         "Distance between the shifts in the latent space; unperturbed cells spread by about 1 in "
@@ -116,22 +116,22 @@ def _scores(
     )
 
 
-def _score(cards: Any, scores: combination_held_out.HeldOutScores | None, told: str) -> None:
+def _score(cards: Any, scores: combination_held_out.HeldOutScores | None) -> None:
     if scores is None:
-        value, delta = "untested", "no held-out combinations"
+        value, delta = "Untested", "no held-out combinations"
     else:
         value = two_digits(scores.model)
         delta = f"sum {two_digits(scores.additive)}, ceiling {two_digits(scores.ceiling)}"
     behind = scores is None or (np.isfinite(scores.additive) and scores.additive > scores.model)
     cards.metric(
-        "Pearson on such combinations",
+        "Held-out Pearson",
         value,
         delta=delta,
         delta_color="orange" if behind else "off",
         delta_arrow="off",
         border=True,
-        help=f"{GLOSSARY['Pearson']} Sum: {GLOSSARY['additive expectation']} "
-        f"Ceiling: {GLOSSARY['ceiling']} {escape(told)}",
+        help=f"On measured combinations like this one. {GLOSSARY['Pearson']} "
+        f"Sum: {GLOSSARY['additive expectation']} Ceiling: {GLOSSARY['ceiling']}",
     )
 
 
