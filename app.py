@@ -10,6 +10,8 @@ page = explorer.navigation()
 st.set_page_config(page_title=f"{page.title} · sams_core")
 st.logo("assets/logo.svg", size="large", icon_image="assets/logo_icon.svg")
 explorer.sidebar()
+explorer.save_view(page)
+explorer.stage(page)
 with explorer.front_door():
     page.run()
 explorer.warm_up()

@@ -25,3 +25,7 @@ class TrainingError(SamsError):
 
 class ClusterError(SamsError):
     """Other processes, here or on a cluster, did not do what they were asked."""
+
+
+class StoryError(SamsError):
+    """A story, or a view to be saved in it, is malformed, too large or leads elsewhere."""

@@ -12,7 +12,9 @@ import streamlit as st
 # Not public, but nothing public stands for the theme's ink in a figure that may change themes.
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
+from sams_core.explorer import drawn
 from sams_core.explorer.exports import Saved, offer, table_csv
+from sams_core.explorer.glossary_list import page_words
 from sams_core.explorer.state import SIMULATED_KEY, current_run
 from sams_core.figures.finish import finished
 from sams_core.storage import file_stem
@@ -56,6 +58,7 @@ def header(title: str, lead: str, *, screen: str | None, simulated: bool) -> Non
             "page says measured, it means read from simulated cells.]"
         )
     st.markdown(lead)
+    page_words(title)
 
 
 def show_figure(
@@ -94,15 +97,17 @@ def show_figure(
     """
     simulated = bool(st.session_state.get(SIMULATED_KEY))
     saved = Saved(fig, alt, _file_name(name), code, data, simulated)
-    st.plotly_chart(
-        _Finished(finished(saved.fig, ink=INK, simulated=simulated)),
-        key=key,
-        alt=alt,
-        on_select=on_select,
-        selection_mode=selection_mode,
-        config={"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]},
-    )
-    offer(saved, key=key)
+    drawn.note(saved, key)
+    with st.container(gap=None):
+        st.plotly_chart(
+            _Finished(finished(saved.fig, ink=INK, simulated=simulated)),
+            key=key,
+            alt=alt,
+            on_select=on_select,
+            selection_mode=selection_mode,
+            config={"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]},
+        )
+        offer(saved, key=key)
 
 
 class _Finished(go.Figure):
