@@ -7,6 +7,7 @@ import streamlit as st
 from sams_core.analysis.markdown import escape, escape_sentence
 from sams_core.errors import SamsError
 from sams_core.explorer import catalogue
+from sams_core.explorer.glossary_list import glossary_popover
 from sams_core.explorer.navigation import enter_by_the_front_door
 from sams_core.explorer.run import Run, open_run
 
@@ -36,6 +37,7 @@ def sidebar() -> None:
     with st.sidebar:
         if any(not entry.only_evaluated for entry in entries):
             _picker(entries)
+        glossary_popover()
 
 
 def current_run() -> Run:
