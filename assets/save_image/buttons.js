@@ -1,15 +1,16 @@
 // Two buttons that save the figure above them as plotly's own camera would, but as it is printed:
 // dark text on white whatever the page's theme, at most a page wide, PNG at a printer's resolution.
 
+// An image has no fonts of the page: text would be measured in one and drawn in another.
+const family = "Arial, Helvetica, sans-serif";
+
 export default function ({ parentElement, data }) {
-  const row = document.createElement("div");
   const inches = data.width / 96;
   const width = `at most ${Math.round(inches * 25.4)} mm wide`;
-  row.append(
+  parentElement.querySelector("nav").replaceChildren(
     button("SVG", `Save as SVG, ${width}: lines and text that papers and slides can edit`),
     button("PNG", `Save as PNG, ${width}, ${Math.round(data.scale * 96)} dots per inch`),
   );
-  parentElement.replaceChildren(row);
 
   function button(format, title) {
     const made = document.createElement("button");
@@ -29,7 +30,8 @@ function save({ figure, file, ink, width, scale }, format) {
   const { toImageButtonOptions, plotGlPixelRatio } = context;
   const theme = plot.layout.font.color;
   plot.data = inked(plot.data, theme, ink);
-  plot.layout = { ...inked(plot.layout, theme, ink), paper_bgcolor: "#FFFFFF" };
+  const layout = inked(plot.layout, theme, ink);
+  plot.layout = { ...layout, font: { ...layout.font, family }, paper_bgcolor: "#FFFFFF" };
   context.plotGlPixelRatio = Math.max(plotGlPixelRatio, scale);
   context.toImageButtonOptions = {
     format,

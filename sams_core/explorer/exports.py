@@ -54,9 +54,8 @@ def offer(saved: Saved, *, key: str) -> None:
             },
         )
         box = st.popover(
-            "Data, Python",
+            "HTML, CSV, Python",
             key=popover_key(key),
-            icon=":material/download:",
             type="tertiary",
             on_change="rerun",
         )
@@ -75,6 +74,7 @@ def _images() -> Any:
     """Register the buttons that have the browser write a figure as an image."""
     return st.components.v2.component(
         "sams_core_images",
+        html="<nav></nav>",
         css=(_ASSETS / "buttons.css").read_text(encoding="utf-8"),
         js=(_ASSETS / "buttons.js").read_text(encoding="utf-8"),
     )
