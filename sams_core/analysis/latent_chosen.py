@@ -27,15 +27,15 @@ FEW = 10
 """Chosen cells below which shares mean little."""
 ALPHA = 0.05
 MISSING = "not known"
-UNSPECIFIC = {"n_perturbations"}
+_NOT_TOLD = {"n_perturbations"}
 
 
-def composition_columns(cells: AnnData, masks: AnnData, columns: list[str]) -> list[str]:
+def composition_columns(cells: AnnData, columns: list[str]) -> list[str]:
     """Those of ``columns`` that hold categories, by which chosen cells can be counted."""
     return [
         name
         for name in columns
-        if name not in UNSPECIFIC and (name not in cells.obs or not is_number(cells.obs[name]))
+        if name not in _NOT_TOLD and (name not in cells.obs or not is_number(cells.obs[name]))
     ]
 
 

@@ -106,7 +106,7 @@ def _tell(chosen: np.ndarray, among: np.ndarray, space: Space, shifted: bool) ->
 def _composition(page: LatentPage, chosen: np.ndarray, among: np.ndarray) -> None:
     names = [name for name in latent_tables.colour_choices(page.cells, page.masks)
              if name not in (latent_tables.LATENT, latent_tables.GENE)]  # fmt: skip
-    names = latent_chosen.composition_columns(page.cells, page.masks, names)
+    names = latent_chosen.composition_columns(page.cells, names)
     choices = {name.replace("_", " "): name for name in names}
     links.tell("composition", choices)
     by = controls.pick(
