@@ -167,8 +167,8 @@ def test_progress_and_cancelling() -> None:
     assert shares[0] == 0.0
     assert shares[-1] == 1.0
     assert shares == sorted(shares)
-    asked = iter([False, False, True])
-    part = search_pairs(model, cancelled=lambda: next(asked))
+    told = [0.0]
+    part = search_pairs(model, progress=told.append, cancelled=lambda: told[-1] > 0.3)
     assert not part.complete
     assert 0 < len(part.table) < part.n_pairs == 28
     assert list(part.table.index) == [
@@ -176,6 +176,8 @@ def test_progress_and_cancelling() -> None:
     ]
     pd.testing.assert_frame_equal(part.table, whole.table.loc[part.table.index])
     assert part.table["second"].nunique() > 3  # a sample of all, not the first perturbation's
+    early = search_pairs(model, training=[["p0"]], progress=told.append, cancelled=lambda: True)
+    assert early.table.empty
     none = search_pairs(model, cancelled=lambda: True)
     assert none.table.empty
 
