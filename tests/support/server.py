@@ -11,10 +11,26 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running app: its address, its process, and what it wrote to its log."""
+
+    url: str
+    pid: int
+    log: IO[bytes]
+
+    def logged(self) -> str:
+        """All that the process wrote."""
+        self.log.seek(0)
+        return self.log.read().decode()
 
 
 def free_port() -> int:
@@ -37,7 +53,16 @@ def is_healthy(url: str) -> bool:
 def serve(
     script: Path = ROOT / "app.py", *, env: dict[str, str] | None = None, patience: float = 60
 ) -> Iterator[str]:
-    """Serve a Streamlit script and yield its address.
+    """Serve a Streamlit script and yield its address; parameters as :func:`serve_process`."""
+    with serve_process(script, env=env, patience=patience) as served:
+        yield served.url
+
+
+@contextmanager
+def serve_process(
+    script: Path = ROOT / "app.py", *, env: dict[str, str] | None = None, patience: float = 60
+) -> Iterator[Served]:
+    """Serve a Streamlit script.
 
     Parameters
     ----------
@@ -61,16 +86,20 @@ def serve(
     command += [f"--{name}={value}" for name, value in options.items()]
     with TemporaryFile() as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(env or {})}
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
         )
+        served = Served(url, process.pid, log)
         try:
             deadline = time.monotonic() + patience
             while not is_healthy(url):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise RuntimeError(f"the app did not start:\n{log.read().decode()}")
+                    raise RuntimeError(f"the app did not start:\n{served.logged()}")
                 time.sleep(0.2)
-            yield url
+            yield served
         finally:
             process.terminate()
             try:
