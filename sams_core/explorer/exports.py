@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,6 +22,10 @@ _CSS_DPI = 96
 _ASSETS = DEMO_FOLDER.parent / "save_image"
 
 
+Table = pd.DataFrame | Callable[[], pd.DataFrame] | None
+"""What a figure shows, or what makes that table, if it is more than is in its traces."""
+
+
 class Saved(NamedTuple):
     """A figure as `show_figure` shows it; ``file`` is a file name without ending."""
 
@@ -28,7 +33,7 @@ class Saved(NamedTuple):
     alt: str
     file: str
     code: str | None
-    data: pd.DataFrame | None
+    data: Table
     simulated: bool = False
 
     def spec(self, ink: str = PRINT_INK) -> dict[str, Any]:
@@ -124,7 +129,8 @@ def csv(saved: Saved) -> str:
     """Return the figure's table, or else what its traces hold."""
     from sams_core.figures.traces import trace_table
 
-    return table_csv(trace_table(saved.fig) if saved.data is None else saved.data)
+    data = saved.data() if callable(saved.data) else saved.data
+    return table_csv(trace_table(saved.fig) if data is None else data)
 
 
 def table_csv(table: pd.DataFrame) -> str:

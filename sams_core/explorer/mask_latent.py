@@ -10,6 +10,7 @@ import streamlit as st
 
 from sams_core.analysis import mask_words
 from sams_core.analysis.latent_enrichment import LatentEnrichment, latent_enrichment, tell_cells
+from sams_core.explorer import mask_code
 from sams_core.explorer.controls import table_to_open
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.mask_columns import ENRICHED, OPENERS, RESPONSE
@@ -63,7 +64,7 @@ def show_latent(page: MaskPage, latent: str) -> None:
     name = f"{page.run.name}_{latent}"
     if genes.open:
         with genes:
-            _genes(found, name)
+            _genes(page, found, latent, name)
     if perturbations.open:
         with perturbations:
             _perturbations(page, found, name)
@@ -116,21 +117,26 @@ def _tests(page: MaskPage, found: LatentDetails) -> LatentEnrichment:
     return latent_enrichment(page.masks, found.openers, found.up, found.down, genes, page.sets)
 
 
-def _genes(found: LatentDetails, name: str) -> None:
+def _genes(page: MaskPage, found: LatentDetails, latent: str, name: str) -> None:
     st.markdown(
         found.told,
         help="The decoder's response: cells are moved along this dimension alone, by the mean "
         "effect of the perturbations that push most, and expression is compared before and "
         f"after. **Log2**: +1 is about a doubling. {GLOSSARY['basal']}",
     )
-    show_figure(
-        gene_bars(found.up, found.down), key="mask_response_figure", alt=found.told,
-        name=f"{name}_genes",
-    )  # fmt: skip
-    st.caption("Bars are means over cells; thin lines span 90% of cells.")
     by_size = found.response["change"].abs().sort_values(ascending=False, kind="stable")
+    response = found.response.loc[by_size.index]
+    show_figure(
+        gene_bars(found.up, found.down),
+        key="mask_response_figure",
+        alt=found.told,
+        name=f"{name}_genes",
+        code=mask_code.response_code(latent, page.threshold),
+        data=response,
+    )
+    st.caption("Bars are means over cells; thin lines span 90% of cells.")
     show_table(
-        found.response.loc[by_size.index],
+        response,
         key="mask_response_table",
         name=f"{name}_genes",
         column_config=RESPONSE,
@@ -199,4 +205,5 @@ def _cells(page: MaskPage, found: LatentDetails, latent: str, name: str) -> None
         key="mask_latent_cells",
         alt=f"Cells on the map of the full latent space, coloured by {latent}. {told}",
         name=f"{name}_cells",
+        code=mask_code.cells_code(latent, at),
     )

@@ -22,7 +22,7 @@ from sams_core.analysis.replication import LatentMatch
 from sams_core.analysis.replication_tables import tell_replication
 from sams_core.analysis.stability import trained_again
 from sams_core.errors import SamsError
-from sams_core.explorer import mask_page, trust
+from sams_core.explorer import mask_code, mask_page, trust
 from sams_core.explorer.glossary import FIGURES, GLOSSARY
 from sams_core.explorer.mask_controls import LAYERS, VIEW_OF, MapChoices, show_group
 from sams_core.explorer.mask_page import MaskPage, choose
@@ -33,6 +33,7 @@ from sams_core.figures.mask_views import (
     Beside,
     Chosen,
     MaskTables,
+    average,
 )
 from sams_core.figures.masks import CELL, LATENT, ROW, mask_heatmap
 
@@ -43,12 +44,12 @@ def show_map(page: MaskPage, choices: MapChoices, framed: Chosen) -> None:
     layer = VIEW_OF[view.label]
     values = page.shares if layer == "stability" else mask_tables.frame(masks, LAYERS[layer])
     assert values is not None
-    beside, compared = _beside(page, choices, layer)
+    beside, compared, beside_code = _beside(page, choices, layer)
     tables = _hover(page, values)
     groups, names = choices.groups, {}
     if choices.averaged:
         names = dict(zip(mask_groups.average_names(groups), (g.name for g in groups), strict=True))
-        tables = _averages(tables, groups)
+        tables = average(tables, groups)
         if beside is not None:
             beside = replace(beside, values=mask_groups.averages(beside.values, groups))
         groups = [Group("", np.arange(len(groups)))]
@@ -58,6 +59,7 @@ def show_map(page: MaskPage, choices: MapChoices, framed: Chosen) -> None:
     if compared:
         st.markdown(compared, help=GLOSSARY["F1"] if choices.with_truth else None)
     finding = tell_finding(page)
+    width = 260 if choices.leaves_room else 780
     show_figure(
         mask_heatmap(
             tables,
@@ -67,12 +69,14 @@ def show_map(page: MaskPage, choices: MapChoices, framed: Chosen) -> None:
             beside=beside,
             chosen=framed,
             scale=choices.scale,
-            width=260 if choices.leaves_room else 780,
+            width=width,
         ),
         key=mask_page.MAP_KEY,
         alt=f"{view.label} of each perturbation on each latent dimension. {finding} "
         + compared.replace("**", ""),
         name=f"{page.run.name}_{'masks' if page.with_mask else 'shifts'}_{layer}",
+        code=mask_code.map_code(page, choices, framed, layer, beside_code, width),
+        data=partial(_entries, page, choices),
         on_select=partial(_clicked, names),
     )
     if choices.with_truth:
@@ -118,8 +122,8 @@ def _pathways(page: MaskPage) -> str:
     return "" if found is None else mask_words.tell_pathways(found)
 
 
-def _beside(page: MaskPage, choices: MapChoices, layer: str) -> tuple[Beside | None, str]:
-    """Build the second map, and a sentence on how the two compare."""
+def _beside(page: MaskPage, choices: MapChoices, layer: str) -> tuple[Beside | None, str, str]:
+    """Build the second map, a sentence on how the two compare, and its Python."""
     masks = page.masks
     if choices.with_truth:
         truth, match = mask_tables.match_truth(masks, choices.latents, page.threshold)
@@ -128,23 +132,26 @@ def _beside(page: MaskPage, choices: MapChoices, layer: str) -> tuple[Beside | N
             f"{match.precision:.0%} of the open entries are truly open (precision), and "
             f"{match.recall:.0%} of the truly open ones are found (recall)."
         )
-        return Beside("Simulated truth", truth, "truly open", binary=True), told
+        code = mask_code.truth_code(page.threshold)
+        return Beside("Simulated truth", truth, "truly open", binary=True), told, code
     if choices.other is None:
-        return None, ""
+        return None, "", ""
     other = choices.other
     second = mask_tables.trained(other.masks())
     try:
         paired = _matched((page.run.cache_key, other.cache_key), page, other, page.threshold)
     except SamsError as error:
         st.warning(str(error), icon=":material/compare:")
-        return None, ""
+        return None, "", ""
     shown = "probability" if layer == "stability" else layer
     values = mask_comparison.in_latents_of(paired, masks, second, choices.latents, LAYERS[shown])
     if choices.only_open:
         is_open = mask_comparison.in_latents_of(paired, masks, second, choices.latents, None)
         values = values.where(is_open.to_numpy() >= page.threshold)
     words = VIEWS[shown].label.lower()
-    return Beside(other.name, values, words), tell_replication(paired, page.run.name, other.name)
+    told = tell_replication(paired, page.run.name, other.name)
+    code = mask_code.other_code(page, other, shown, words, only_open=choices.only_open)
+    return Beside(other.name, values, words), told, code
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -171,15 +178,27 @@ def _hover(page: MaskPage, values: pd.DataFrame) -> MaskTables:
     )
 
 
-def _averages(tables: MaskTables, groups: list[Group]) -> MaskTables:
-    probability = tables.probability
-    return MaskTables(
-        mask_groups.averages(tables.values, groups),
-        None if probability is None else mask_groups.averages(probability, groups),
-        mask_groups.averages(tables.effect, groups),
-        None,
-        mask_groups.sums(tables.n_cells, groups),
-    )
+def _entries(page: MaskPage, choices: MapChoices) -> pd.DataFrame:
+    """List the entries that the map shows, one a row, in its order; effects in basal s.d."""
+    masks = page.masks
+    columns = {
+        "inclusion": mask_tables.frame(masks) if page.with_mask else None,
+        "effect": mask_tables.frame(masks, "effect"),
+        "effect_sd": mask_tables.frame(masks, "effect_sd"),
+        "seeds_open": page.shares,
+    }
+    parts = []
+    for group in choices.groups:
+        rows = masks.obs_names[group.rows]
+        part = pd.MultiIndex.from_product(
+            [rows, choices.latents], names=["perturbation", "latent"]
+        ).to_frame(index=False)
+        part.insert(0, "group", group.name)
+        for name, table in columns.items():
+            if table is not None:
+                part[name] = table.loc[rows, choices.latents].to_numpy().ravel()
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _clicked(groups: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from sams_core.analysis import mask_words
 from sams_core.analysis.effect_tables import CELL_WORDS, pearson
 from sams_core.errors import SamsError
+from sams_core.explorer import mask_code
 from sams_core.explorer.controls import table_to_open
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.mask_columns import MOVED, NEAREST, ROW
@@ -40,11 +41,14 @@ def show_perturbation(page: MaskPage, name: str) -> None:
 
 
 def _mask(page: MaskPage, name: str, row: pd.DataFrame, told: str) -> None:
+    n_shown = max(6, min(int(row["open"].sum()), 14))
     show_figure(
-        effect_dots(row.head(max(6, min(int(row["open"].sum()), 14)))),
+        effect_dots(row.head(n_shown)),
         key="mask_row_figure",
         alt=told.replace("**", ""),
         name=f"{page.run.name}_{name}_effects",
+        code=mask_code.row_code(name, page.threshold, n_shown),
+        data=row.head(n_shown),
     )
     st.caption("Dots are the posterior mean of the effect, lines one posterior s.d. to each side.")
     shown = row if page.with_mask else row.drop(columns=["inclusion", "open", "n_others"])
@@ -107,6 +111,8 @@ def _genes(page: MaskPage, name: str) -> None:
         key="mask_genes_figure",
         alt=told,
         name=f"{page.run.name}_{name}_genes",
+        code=mask_code.genes_code(name),
+        data=genes,
     )
     show_table(
         genes,

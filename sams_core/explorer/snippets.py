@@ -7,6 +7,7 @@ variables of `VARIABLES`. `complete` puts before it what defines those it uses.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sams_core
@@ -22,6 +23,7 @@ VARIABLES = {
     "model": "model = load_model(folder)",
 }
 """What a page's code may use without defining it, and the line that defines it."""
+_IMPORTS = {"pathlib": ("Path",), "anndata": (), "sams_core.api": ("load_model",)}
 
 
 def complete(code: str, run: Run | None) -> str:
@@ -30,31 +32,18 @@ def complete(code: str, run: Run | None) -> str:
     Parameters
     ----------
     code
-        Ends in ``fig = ...``; may use the names of `VARIABLES`.
+        Ends in ``fig = ...``; may use the names of `VARIABLES`, ``Path`` and ``anndata``.
     run
         The checkpoint that the page shows; None if it shows none, and the code names its files.
     """
     used = names_used(code) & set(VARIABLES)
+    made_by = f"sams_core {sams_core.__version__}"
     if run is None or not used:
-        return f"# sams_core {sams_core.__version__}\n{code.strip()}\n"
-    imports = ["from pathlib import Path"]
-    if used & {"masks", "effects", "cells"}:
-        imports += ["", "import anndata"]
-    if "model" in used:
-        imports += ["", "from sams_core.api import load_model"]
-    definitions = [line for name, line in VARIABLES.items() if name in used and line]
-    return "\n".join(
-        [
-            f"# Checkpoint {run.digest[:12]}, sams_core {sams_core.__version__}",
-            *imports,
-            "",
-            f"folder = {path_text(run.folder)}",
-            *definitions,
-            "",
-            code.strip(),
-            "",
-        ]
-    )
+        return f"# {made_by}\n{with_imports(code.strip(), _IMPORTS)}\n"
+    lines = [f"folder = {path_text(run.folder)}"]
+    lines += [line for name, line in VARIABLES.items() if name in used and line]
+    script = "\n".join([*lines, "", code.strip(), ""])
+    return f"# Checkpoint {run.digest[:12]}, {made_by}\n{with_imports(script, _IMPORTS)}"
 
 
 def path_text(folder: Path) -> str:
@@ -63,6 +52,27 @@ def path_text(folder: Path) -> str:
     if folder.is_relative_to(PROJECT):
         return f'Path("{folder.relative_to(PROJECT).as_posix()}")  # in the folder of sams_core'
     return f"Path({folder.name!r})  # wherever your copy of it lies"
+
+
+def with_imports(code: str, imports: Mapping[str, Sequence[str]]) -> str:
+    """Put before code the imports of those names that it uses.
+
+    Parameters
+    ----------
+    code
+        Python text.
+    imports
+        Names to import by module; a module without names is imported itself, under the name after
+        "as" or its own.
+    """
+    used, lines = names_used(code), []
+    for module, names in imports.items():
+        wanted = [name for name in names if name in used]
+        if wanted:
+            lines.append(f"from {module} import {', '.join(wanted)}")
+        elif not names and module.split()[-1] in used:
+            lines.append(f"import {module}")
+    return "\n".join([*lines, "", code])
 
 
 def names_used(code: str) -> set[str]:

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
 from sams_core.explorer import drawn
-from sams_core.explorer.exports import Saved, offer, table_csv
+from sams_core.explorer.exports import Saved, Table, offer, table_csv
 from sams_core.explorer.glossary_list import page_words
 from sams_core.explorer.state import SIMULATED_KEY, current_run
 from sams_core.figures.finish import finished
@@ -68,7 +68,7 @@ def show_figure(
     alt: str,
     name: str,
     code: str | None = None,
-    data: pd.DataFrame | None = None,
+    data: Table = None,
     on_select: Callable[..., None] | Literal["ignore"] = "ignore",
     selection_mode: Iterable[Literal["points", "box", "lasso"]] = ("points",),
 ) -> None:
@@ -89,7 +89,7 @@ def show_figure(
         its tables ``masks``, ``effects`` and ``cells``, and its ``model``, none of which it
         defines; see `sams_core.explorer.snippets`.
     data
-        What the figure shows, as a table; by default it is read from the figure's traces.
+        What the figure shows, as a table or what makes it; by default it is read from the traces.
     on_select
         Called when points are selected; ``st.session_state[key]`` then holds the selection.
     selection_mode

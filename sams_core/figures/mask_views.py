@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from sams_core.analysis import mask_groups
+from sams_core.analysis.ordering import Group
 from sams_core.figures.style import DIVERGING, FAINT, SEQUENTIAL
 
 SATURATION = 3.0
@@ -88,6 +91,18 @@ class MaskTables:
     effect_sd: pd.DataFrame | None
     n_cells: pd.Series
     seeds: pd.DataFrame | None = None
+
+
+def average(tables: MaskTables, groups: Sequence[Group]) -> MaskTables:
+    """Tables of one row a group, the mean of its perturbations; cells are summed."""
+    probability = tables.probability
+    return MaskTables(
+        mask_groups.averages(tables.values, groups),
+        None if probability is None else mask_groups.averages(probability, groups),
+        mask_groups.averages(tables.effect, groups),
+        None,
+        mask_groups.sums(tables.n_cells, groups),
+    )
 
 
 @dataclass(frozen=True)
