@@ -1,0 +1,353 @@
+"""Intervals that cover measurements as often as they say, from conditions held out of training.
+
+The posterior of E and M says how well a perturbation's place in latent space is known, given the
+decoder. The decoder itself is a point estimate, and its error is in no posterior interval. So the
+error of a prediction is given the variance ::
+
+    factor^2 (sd^2 + a additive^2 + e excess^2 + f shortfall^2 + constant)
+
+with the posterior's sd, the sum of the singles' effects, and what the prediction has beyond that
+sum or short of it; and never less than the posterior's. Shares and constant are fitted by weighted
+least squares to squared residuals on held-out cells, less the variance of the measurement.
+
+The factor is conformal, with the shares fitted to other conditions (cross-conformal prediction,
+Vovk 2015; genes within conditions that weigh the same: Lee, Barber & Willett 2023,
+"Distribution-free inference with hierarchical data"). With K conditions, the level is
+``0.9 (K + 1) / K`` and z its normal quantile. A residual r whose measurement has standard error se
+has the score ``sqrt(max(0, r^2 / z^2 - se^2) / variance)``: the smallest factor at which a normal
+interval, widened by the measurement's noise, has it. The factor is the quantile of the scores at
+the level, or 1 if it is larger, times ``z / 1.645``. Without noise that is the conformal quantile;
+noise is taken off as far as it is normal. What follows holds on average over conditions like the K,
+not for each kind of them.
+
+For a page::
+
+    scale = interval_scale(metrics)          # metrics.json of the checkpoint
+    table = scale.widen(prediction.table)    # _sd, _lower and _upper of a prediction, widened
+    call = interaction_call(draws, scale)    # synergy, suppression or none, with its interval
+    scale.sentence                           # what the intervals rest on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import nnls
+from scipy.stats import norm
+
+FloatArray = npt.NDArray[np.float64]
+Basis = Literal["unseen_combinations", "seen_combinations", "singles"]
+
+LEVEL = 0.9
+"""Share of the truth that an interval is to cover."""
+Z = float(norm.ppf(0.5 + LEVEL / 2))
+MIN_CONDITIONS = 10
+"""With fewer conditions no finite interval is known to cover 90 %."""
+
+_FOLDS = 10
+_REWEIGHTINGS = 8
+_OUTLIER = 4.0  # residuals beyond so many standard deviations count as this many in the fit
+_BASIS_WORDS = {
+    "unseen_combinations": "combinations that training never saw",
+    "seen_combinations": "combinations that training saw, on cells that it did not see",
+    "singles": "single perturbations, on cells that training did not see",
+}
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Variance of a prediction's error.
+
+    Attributes
+    ----------
+    factor
+        By which standard deviations are multiplied last.
+    additive, excess, shortfall
+        Shares of the squares of the sum of the singles' effects and of the interaction, where it
+        goes the way of that sum and where it goes against it. A response that grows is harder to
+        extrapolate than one that levels off.
+    constant
+        Variance that every prediction has.
+    n_conditions
+        Conditions that it was fitted to; 0 for the posterior alone.
+    """
+
+    factor: float = 1.0
+    additive: float = 0.0
+    excess: float = 0.0
+    shortfall: float = 0.0
+    constant: float = 0.0
+    n_conditions: int = 0
+
+    def sd(
+        self, posterior_sd: npt.ArrayLike, additive: npt.ArrayLike, interaction: npt.ArrayLike
+    ) -> FloatArray:
+        """Standard deviation of the error.
+
+        Parameters
+        ----------
+        posterior_sd, additive, interaction
+            Posterior standard deviation of the quantity, sum of the singles' effects, and
+            predicted deviation from it, in one unit and of shapes that broadcast.
+        """
+        posterior = np.square(np.asarray(posterior_sd, np.float64))
+        shares = np.array([self.additive, self.excess, self.shortfall, self.constant])
+        features = _features(np.asarray(additive), np.asarray(interaction))
+        variance = self.factor**2 * (posterior + features @ shares)
+        return np.asarray(np.sqrt(np.maximum(variance, posterior)))
+
+
+@dataclass(frozen=True)
+class IntervalScale:
+    """How much wider than the posterior's a checkpoint's intervals have to be.
+
+    Attributes
+    ----------
+    effect
+        Of a combination's effect on a gene, log2 units.
+    interaction
+        Of its deviation from the sum of the singles, log2 units.
+    along_sum
+        Of the interaction along the sum, as a share of the sum: see :func:`interaction_call`.
+    basis
+        Kind of the held-out conditions; None for the posterior alone.
+    """
+
+    effect: ErrorModel = ErrorModel()
+    interaction: ErrorModel = ErrorModel()
+    along_sum: ErrorModel = ErrorModel()
+    basis: Basis | None = None
+
+    @property
+    def n_conditions(self) -> int:
+        """Held-out conditions that the intervals of effects rest on."""
+        return self.effect.n_conditions
+
+    @property
+    def sentence(self) -> str:
+        """What the intervals rest on, for a reader."""
+        if self.basis is None:
+            return (
+                "Intervals are the posterior's own, and probably too narrow: fewer than "
+                f"{MIN_CONDITIONS} conditions with held-out cells were there to check them by."
+            )
+        said = (
+            f"90 % intervals are widened to cover the measurements of {self.n_conditions} "
+            f"{_BASIS_WORDS[self.basis]}."
+        )
+        if self.basis == "unseen_combinations":
+            return said
+        if self.basis == "seen_combinations":
+            return f"{said} For combinations that training did not see they can be too narrow."
+        return f"{said} No combination checks them: for combinations they can be too narrow."
+
+    def widen(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Put calibrated intervals into a prediction's table.
+
+        Parameters
+        ----------
+        table
+            Of :func:`sams_core.analysis.combinations.predict_combination`.
+
+        Returns
+        -------
+        A copy in which ``_sd``, ``_lower`` and ``_upper`` of ``predicted`` and ``interaction`` are
+        those of the calibrated error. A bound is moved only outwards.
+        """
+        table = table.copy()
+        interaction = table["interaction"].to_numpy(np.float64)
+        additive = table["additive"].to_numpy(np.float64)
+        for name, error in (("predicted", self.effect), ("interaction", self.interaction)):
+            centre = table[name].to_numpy(np.float64)
+            posterior = table[f"{name}_sd"].to_numpy(np.float64)
+            sd = error.sd(posterior, additive, interaction)
+            table[f"{name}_sd"] = sd
+            table[f"{name}_lower"] = np.minimum(table[f"{name}_lower"], centre - Z * sd)
+            table[f"{name}_upper"] = np.maximum(table[f"{name}_upper"], centre + Z * sd)
+        return table
+
+    def as_metrics(self) -> dict[str, Any]:
+        """What a checkpoint's metrics keep of it, JSON-able."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class InteractionCall:
+    """Whether a combination does more or less than the sum of its singles, along that sum.
+
+    Attributes
+    ----------
+    kind
+        ``"synergy"`` or ``"suppression"`` where the interval leaves out 0, else ``"none"``.
+    share, lower, upper
+        Interaction along the sum, as a share of the sum, with its 90 % interval: 0.5 is half as
+        much again as the sum, -1 no effect at all.
+    posterior_sd
+        Standard deviation over posterior draws alone.
+    """
+
+    kind: Literal["synergy", "suppression", "none"]
+    share: float
+    lower: float
+    upper: float
+    posterior_sd: float
+
+    @property
+    def sentence(self) -> str:
+        """The call in words."""
+        said = f"{self.share:+.0%} (90 % interval {self.lower:+.0%} to {self.upper:+.0%})"
+        if self.kind == "none":
+            return f"No interaction detectable along the sum of the singles: {said} of it."
+        word, than = ("Synergy", "more") if self.kind == "synergy" else ("Suppression", "less")
+        return f"{word}: along the sum of the singles the combination does {than}, {said} of it."
+
+
+def interval_scale(metrics: Mapping[str, Any]) -> IntervalScale:
+    """Read how intervals are calibrated from a checkpoint's metrics.
+
+    Parameters
+    ----------
+    metrics
+        What ``explorer/metrics.json`` holds; without ``intervals``, the posterior alone is left.
+    """
+    found = metrics.get("intervals")
+    if not found:
+        return IntervalScale()
+    parts = {name: ErrorModel(**found[name]) for name in ("effect", "interaction", "along_sum")}
+    return IntervalScale(**parts, basis=found["basis"])
+
+
+def interaction_call(draws: FloatArray, scale: IntervalScale) -> InteractionCall:
+    """Call a combination's interaction along the sum of its singles.
+
+    Parameters
+    ----------
+    draws : (k + 1, draws, G) array
+        Effects of k singles and, last, of their combination
+        (:func:`sams_core.analysis.combination_draws.combination_draws`).
+    scale
+        The checkpoint's calibration.
+    """
+    values = along_sum(draws, sum_of_singles(draws))
+    share, posterior_sd = float(values.mean()), float(values.std(ddof=1))
+    half = Z * float(scale.along_sum.sd(posterior_sd, 1.0, share))
+    kind: Literal["synergy", "suppression", "none"] = "none"
+    if abs(share) > half:
+        kind = "synergy" if share > 0 else "suppression"
+    return InteractionCall(kind, share, share - half, share + half, posterior_sd)
+
+
+def sum_of_singles(draws: FloatArray) -> FloatArray:
+    """Posterior mean of the sum of the singles' effects: (k + 1, draws, G) draws to (G,)."""
+    return np.asarray(draws[:-1].sum(0).mean(0))
+
+
+def along_sum(effects: FloatArray, direction: FloatArray) -> FloatArray:
+    """Interaction along a sum of effects, as a share of it.
+
+    Parameters
+    ----------
+    effects : (k + 1, ..., G) array
+        Of k singles and, last, of their combination.
+    direction : (G,) array
+        The sum that is gone along, not all zeros.
+    """
+    interaction = effects[-1] - effects[:-1].sum(0)
+    length = max(float(direction @ direction), np.finfo(float).tiny)
+    return np.asarray(interaction @ direction / length)
+
+
+def fit_error_model(
+    residual: FloatArray,
+    noise: FloatArray,
+    posterior_sd: FloatArray,
+    additive: FloatArray,
+    interaction: FloatArray,
+    condition: npt.NDArray[np.intp],
+) -> ErrorModel | None:
+    """Fit the variance of errors to residuals of held-out conditions.
+
+    Parameters
+    ----------
+    residual : (N,) array
+        Measurement minus prediction, of genes in conditions.
+    noise : (N,) array
+        Standard errors of the measurements.
+    posterior_sd, additive, interaction : (N,) arrays
+        As in :meth:`ErrorModel.sd`.
+    condition : (N,) array
+        Number of the condition of each.
+
+    Returns
+    -------
+    None for fewer than :data:`MIN_CONDITIONS` conditions.
+    """
+    n_conditions = np.unique(condition).size
+    if n_conditions < MIN_CONDITIONS:
+        return None
+    known = np.stack([residual**2, noise**2, posterior_sd**2], axis=1)
+    columns = np.concatenate([known, _features(additive, interaction)], axis=1)
+    level = LEVEL * (n_conditions + 1) / n_conditions
+    z = float(norm.ppf(0.5 + level / 2))
+    fold = np.unique(condition, return_inverse=True)[1] % _FOLDS
+    score = np.empty(len(columns))
+    for part in range(_FOLDS):
+        inside = fold == part
+        shares = _fit_shares(columns[~inside], condition[~inside])
+        squares, noises, posterior, *features = columns[inside].T
+        variance = posterior + np.transpose(features) @ shares
+        excess = np.maximum(squares / z**2 - noises, 0.0)
+        score[inside] = np.sqrt(excess / np.maximum(variance, np.finfo(float).tiny))
+    factor = max(1.0, weighted_quantile(score, condition, level)) * z / Z
+    shares = _fit_shares(columns, condition)
+    additive, excess, shortfall, constant = map(float, shares)
+    return ErrorModel(factor, additive, excess, shortfall, constant, n_conditions)
+
+
+def _features(additive: FloatArray, interaction: FloatArray) -> FloatArray:
+    """Squares of the sum, of what goes beyond it and of what falls short, and 1: (..., 4)."""
+    additive, interaction = np.broadcast_arrays(additive, interaction)
+    square, beyond = np.square(interaction), additive * interaction > 0
+    parts = [np.square(additive), square * beyond, square * ~beyond, np.ones_like(square)]
+    return np.stack(parts, axis=-1).astype(np.float64)
+
+
+def weighted_quantile(score: FloatArray, condition: npt.NDArray[np.intp], level: float) -> float:
+    """Smallest score that a share ``level`` of the scores does not exceed.
+
+    Parameters
+    ----------
+    score : (N,) array
+        Scores.
+    condition : (N,) array
+        Condition of each; conditions weigh the same, whatever their number of scores.
+    level
+        In (0, 1].
+    """
+    _, place, count = np.unique(condition, return_inverse=True, return_counts=True)
+    order = np.argsort(score, kind="stable")
+    weight = np.cumsum((1.0 / count[place])[order]) / count.size
+    return float(score[order[np.searchsorted(weight, level * (1 - 1e-12))]])
+
+
+def _fit_shares(columns: FloatArray, condition: npt.NDArray[np.intp]) -> FloatArray:
+    """Non-negative coefficients of features, weighted by the precision of squared residuals.
+
+    Columns are the squared residual, the variances of measurement and posterior, and features.
+    """
+    _, place, count = np.unique(condition, return_inverse=True, return_counts=True)
+    observed, base, features = columns[:, 0], columns[:, 1] + columns[:, 2], columns[:, 3:]
+    shares = np.zeros(features.shape[1])
+    shares[-1] = max(float(np.mean(observed - base)), 0.0)
+    floor = 1e-12 + 1e-6 * float(np.mean(observed))
+    for _ in range(_REWEIGHTINGS):
+        expected = base + features @ shares + floor
+        squares = np.minimum(observed, _OUTLIER**2 * expected)
+        weight = 1 / (expected * np.sqrt(count[place]))
+        shares, _ = nnls(features * weight[:, None], (squares - base) * weight)
+    return np.asarray(shares)
