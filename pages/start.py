@@ -6,42 +6,40 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
+from sams_core.analysis.markdown import escape, plain
 from sams_core.explorer import GLOSSARY, card
+from sams_core.explorer.navigation import PAGES
+from sams_core.explorer.tour import tour
 from sams_core.figures.quality import quality_bars
 from sams_core.figures.training import training_curves
 
 NEXT = {
-    "pages/masks.py": (
-        "Masks",
-        ":material/grid_on:",
+    "masks": (
         "Which mechanisms do these perturbations share?",
         "Perturbations that shift the same latent dimensions, by pathway.",
     ),
-    "pages/effects.py": (
-        "Effects",
-        ":material/compare_arrows:",
+    "effects": (
         "Does the model believe what the data say?",
         "Predicted and measured effect on every gene; who moves a gene.",
     ),
-    "pages/latents.py": (
-        "Latents",
-        ":material/scatter_plot:",
+    "latents": (
         "Where do cells go?",
         "Maps of cells with and without their perturbation's shift.",
     ),
-    "pages/combine.py": (
-        "Combine",
-        ":material/add_circle:",
+    "combine": (
         "What would these do together?",
         "Predicted shift of two or more perturbations, and the measurement.",
     ),
-    "pages/models.py": (
-        "Models",
-        ":material/leaderboard:",
+    "search": (
+        "Which combinations should we test?",
+        "All pairs, ranked by a goal of yours, as a list to order.",
+    ),
+    "models": (
         "Which model does best?",
         "Checkpoints side by side, with simple baselines beside them.",
     ),
 }
+"""Pages to go on to: the question that each answers, and with what."""
 
 
 def contents() -> None:
@@ -90,8 +88,8 @@ def contents() -> None:
 
 
 SCORES = {
-    "pearson": ("All genes", "Pearson"),
-    "pearson_top20": ("Top 20 genes of each perturbation", "top 20"),
+    "pearson": ("On all genes", "Pearson"),
+    "pearson_top20": ("On the 20 genes that each perturbation changes most", "top 20"),
 }
 
 
@@ -112,7 +110,7 @@ def quality() -> None:
             explorer.show_figure(
                 quality_bars(card.scores(metrics, score), ceiling),
                 key=f"start_{score}",
-                alt=told[score].replace("**", ""),
+                alt=plain(told[score]),
                 name=f"{run.name}_{score}",
             )
 
@@ -165,8 +163,10 @@ def training() -> None:
     explorer.show_figure(
         training_curves(history),
         key="start_training",
-        alt=f"Training curves. {finding} {share.replace('**', '')}",
+        alt=plain(f"Training curves. {finding} {share}"),
         name=f"{run.name}_training",
+        code=start_code.TRAINING_CODE,
+        data=history,
     )
     if phases := card.phases_sentence(run.config):
         st.caption(phases)
@@ -175,10 +175,11 @@ def training() -> None:
 def onward() -> None:
     """Link to the other pages by the question that each answers."""
     st.subheader("Where to go next", anchor=False)
-    with st.grid(len(NEXT), min_column_width=140):
-        for page, (name, icon, question, words) in NEXT.items():
+    with st.grid(3, min_column_width=220):
+        for page, (question, words) in NEXT.items():
+            title, icon, _ = PAGES[page]
             with st.container(border=True, height="stretch"):
-                st.page_link(page, label=f"**{name}**", icon=icon)
+                st.page_link(f"pages/{page}.py", label=f"**{title}**", icon=f":material/{icon}:")
                 st.markdown(question)
                 st.caption(words)
 
@@ -197,16 +198,25 @@ def about() -> None:
             "The model describes every cell by a few **latent dimensions**. A cell has a "
             "**basal** state of its own; each perturbation adds a **shift** to a few dimensions "
             "and leaves the others alone. Which ones it shifts is its **mask**; perturbations "
-            "with the same mask act through the same mechanism.\n\n"
-            + "\n".join(f"- **{term}**: {words}" for term, words in GLOSSARY.items())
+            "with the same mask act through the same mechanism, as far as this model can tell.\n\n"
+            "An **effect** (ATE) is a difference of mean log2 expression from control cells: +1 is "
+            "about a doubling, -1 about a halving. Wherever the model is compared with the data, "
+            "the page says on which cells, and whether the model was trained on them.\n\n"
+            "Every term is explained where it stands, by the question mark beside it, and in the "
+            "Glossary in the sidebar."
         )
 
 
 run = explorer.current_run()
 metrics = run.metrics()
-explorer.page_header("Start", "What is loaded, and how far to trust it.")
+explorer.page_header(
+    "Start",
+    "A model that was trained on a screen of perturbed cells: what it was trained on, how far to "
+    "trust it, and where to go from here.",
+)
 if run.config.get("citation"):
-    st.caption(f"Data: {run.config['citation']}")
+    st.caption(f"Data: {escape(run.config['citation'])}")
+tour()
 contents()
 model_quality()
 onward()

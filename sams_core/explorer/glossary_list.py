@@ -29,7 +29,7 @@ def entries() -> dict[str, str]:
     figures = {
         (SCORES | METRICS)[name].title: words
         for name, words in FIGURES.items()
-        if name in SCORES | METRICS
+        if name in SCORES | METRICS and not words.startswith("The same")
     }
     found = figures | GLOSSARY
     return {term: found[term] for term in sorted(found, key=str.casefold)}

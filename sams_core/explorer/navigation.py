@@ -33,15 +33,15 @@ PAGES = {
         "leaderboard",
         "Checkpoints side by side, with simple baselines and the data's own ceiling.",
     ),
-    "open": (
-        "Open",
-        "folder_open",
-        "Open a trained model of your own, or see what a screen holds before training on it.",
-    ),
     "stories": (
         "Stories",
         "auto_stories",
         "Views worth showing, in order: to present, to send, to make a report of.",
+    ),
+    "open": (
+        "Open",
+        "folder_open",
+        "Open a trained model of your own, or see what a screen holds before training on it.",
     ),
 }
 """Name of the file in ``pages/``: title, icon and what the page answers; the first opens first."""

@@ -37,7 +37,7 @@ def test_says_what_is_loaded_and_how_good_it_is(open_page: OpenPage) -> None:
     assert "Nobody et al. 2020" in words
     assert "Simulated screen" not in words
     assert len(app.get("plotly_chart")) == 3
-    assert len(app.page_link) == 5
+    assert len(app.page_link) == 6
 
 
 @pytest.mark.usefixtures("example_runs")
