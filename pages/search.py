@@ -28,7 +28,7 @@ def searching() -> None:
     search = find_pairs(request)
     if search is None:
         return
-    by, skip = ranking_controls(request.goal)
+    by, skip = ranking_controls(request)
     ranked = rank_pairs(search, request.goal, by, run.effects(), skip=skip)
     if ranked.empty:
         st.info("No pair is left: leave out less.", icon=":material/filter_alt_off:")

@@ -55,6 +55,11 @@ class Goal:
         return PROJECTION if self.kind == "towards" else self.kind
 
     @property
+    def targets(self) -> set[str]:
+        """Names of perturbations that act on the wanted genes directly."""
+        return {self.name, *self.genes} if self.column == GOAL else set()
+
+    @property
     def has_parts(self) -> bool:
         """Whether singles have the quantity, too, so that it has an additive expectation."""
         return self.column in (GOAL, PROJECTION)
@@ -140,7 +145,8 @@ def rank_pairs(
     effects
         The checkpoint's effects, for measurements.
     skip
-        "measured" leaves out pairs that were measured, "seen" those seen in training.
+        "measured" leaves out pairs that were measured, "seen" those seen in training, "direct"
+        those with a perturbation of a gene that is wanted.
 
     Returns
     -------
@@ -169,6 +175,8 @@ def rank_pairs(
         found = found[found["n_cells"] == 0]
     if "seen" in skip:
         found = found[~found["in_training"].astype(bool)]
+    if "direct" in skip:
+        found = found[~found[["first", "second"]].isin(goal.targets).any(axis=1)]
     ranked = found.sort_values(by, ascending=goal.sign < 0, kind="stable", na_position="last")
     ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
     return ranked

@@ -9,6 +9,7 @@ single pair is predicted more closely by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,26 +115,29 @@ def search_pairs(
     used, place = _renumber(model.perturbation_names, pairs, known)
     sizes = model.library_sizes if library_size is None else library_size
     draws = shared_draws(model.module, used, sizes, seed=seed)
-    effects_of = _Conditions(draws)
-    means = {"+".join(m): effects_of([place[t] for t in m]).mean((0, 1, 2)) for m in known}
-    scoring = Goals.make(model.gene_names, goals or {}, towards, means, draws.control)
-    singles = _Singles.make(effects_of, len(used), scoring)
+    n_paired = len({name for pair in pairs for name in pair})
+    course = _Course(len(known) + n_paired + len(pairs), progress, cancelled)
+    effects_of = _Conditions(draws, course)
     order = np.random.default_rng(seed).permutation(len(pairs))  # so that a part is a fair sample
     rows = np.array([[place[first], place[second]] for first, second in pairs])[order]
-    report = progress or (lambda share: None)
     columns: dict[str, npt.NDArray[np.float64]] = {}
+    names: Sequence[str] = ()
     done = 0
-    while done < len(rows) and not (cancelled is not None and cancelled()):
-        report(done / len(rows))
-        part = slice(done, min(done + _AT_ONCE, len(rows)))
-        for name, values in _score(draws, singles, rows[part], scoring).items():
-            columns.setdefault(name, np.empty(len(rows)))[part] = values.cpu().numpy()
-        done = part.stop
-    if done == len(rows):
-        report(1.0)
+    with suppress(_StoppedError):
+        means = {"+".join(m): effects_of([place[t] for t in m]).mean((0, 1, 2)) for m in known}
+        scoring = Goals.make(model.gene_names, goals or {}, towards, means, draws.control)
+        names = scoring.reference_names
+        singles = _Singles.make(effects_of, n_paired, scoring)
+        while done < len(rows):
+            part = slice(done, min(done + _AT_ONCE, len(rows)))
+            course.step(part.stop - done)
+            for name, values in _score(draws, singles, rows[part], scoring).items():
+                columns.setdefault(name, np.empty(len(rows)))[part] = values.cpu().numpy()
+            done = part.stop
+        course.end()
     kept = np.argsort(order[:done])
     found = {name: values[:done][kept] for name, values in columns.items()}
-    table = _table([pairs[at] for at in order[:done][kept]], found, scoring, known)
+    table = _table([pairs[at] for at in order[:done][kept]], found, names, known)
     return PairSearch(table, len(pairs), complete=done == len(rows))
 
 
@@ -170,13 +174,41 @@ def search_for(
     )
 
 
+class _StoppedError(Exception):
+    """Whoever searches wants no more."""
+
+
+@dataclass
+class _Course:
+    """How far a search is, in conditions, and whether to go on."""
+
+    total: int
+    progress: Callable[[float], None] | None
+    cancelled: Callable[[], bool] | None
+    done: int = 0
+
+    def step(self, number: int = 1) -> None:
+        """Begin with the next conditions, if they are still wanted."""
+        if self.cancelled is not None and self.cancelled():
+            raise _StoppedError
+        if self.progress is not None:
+            self.progress(self.done / self.total)
+        self.done += number
+
+    def end(self) -> None:
+        if self.progress is not None:
+            self.progress(1.0)
+
+
 @dataclass(frozen=True)
 class _Conditions:
     """Effects (B, S, D, G) of a condition by the numbers of its perturbations."""
 
     draws: SharedDraws
+    course: _Course
 
     def __call__(self, members: Sequence[int]) -> Tensor:
+        self.course.step()
         return self.draws.effects(self.draws.contribution[list(members)].sum(0)[None])[0]
 
 
@@ -237,7 +269,7 @@ def _renumber(
 def _table(
     pairs: Sequence[tuple[str, str]],
     columns: Mapping[str, npt.NDArray[np.float64]],
-    scoring: Goals,
+    reference_names: Sequence[str],
     training: Sequence[Sequence[str]],
 ) -> pd.DataFrame:
     seen = {frozenset(members) for members in training}
@@ -251,5 +283,5 @@ def _table(
         index=pd.Index(["+".join(pair) for pair in pairs], name="pair"),
     )
     if "nearest" in table:
-        table["nearest"] = np.array(scoring.reference_names, object)[table["nearest"].astype(int)]
+        table["nearest"] = np.array(reference_names, object)[table["nearest"].astype(int)]
     return table

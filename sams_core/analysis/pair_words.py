@@ -41,6 +41,11 @@ def quantity(goal: Goal) -> str:
     return "Distance from the nearest training condition (log2 units)"
 
 
+def unit(goal: Goal) -> str:
+    """What values are in: plain text."""
+    return "share of the way" if goal.kind == "towards" else LOG2
+
+
 def aim(goal: Goal) -> str:
     """The goal as a verb phrase, names escaped."""
     name = escape(goal.name)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from sams_core.analysis.effect_tables import gene_names
+from sams_core.analysis.effect_tables import gene_names, listed
+from sams_core.analysis.markdown import escape
 from sams_core.analysis.pair_ranking import RANKINGS, Goal, Kind, candidates, default_gene
 from sams_core.explorer.controls import pick
 from sams_core.explorer.gene_sets import gene_sets
@@ -20,26 +21,30 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 KINDS: dict[str, Kind] = {
-    "Strongest interaction": "interaction",
-    "Raise genes": "raise",
-    "Lower genes": "lower",
-    "Move towards a condition": "towards",
-    "Most novel": "novelty",
+    "interact most": "interaction",
+    "raise genes": "raise",
+    "lower genes": "lower",
+    "move towards a condition": "towards",
+    "are unlike training": "novelty",
 }
 _GOAL_HELP = (
-    f"**Strongest interaction**: {GLOSSARY['interaction']} It counts as strong as "
+    f"**interact most**: {GLOSSARY['interaction']} It counts as strong as "
     "its uncertainty allows.\n\n"
-    "**Raise / lower genes**: the predicted effect on one gene, or the mean over a gene set.\n\n"
-    "**Move towards a condition**: how far a pair brings control cells on the way to the "
+    "**raise / lower genes**: the predicted effect on one gene, or the mean over a gene set.\n\n"
+    "**move towards a condition**: how far a pair brings control cells on the way to the "
     "measured profile of a condition, without that condition's own perturbations.\n\n"
-    "**Most novel**: the pair whose predicted profile is least like any condition in training. "
-    "There the model has least to go on, and a measurement teaches most."
+    "**are unlike training**: the pair whose predicted profile is least like any condition in "
+    "training. There the model has least to go on, and a measurement teaches most."
 )
 ALL, GIVEN = "All pairs", "With a given one"
 ONE_GENE = "One gene"
 MIN_SET = 2
 """Genes of the model that a set must hold to be offered."""
-SKIPS = {"Measured pairs": "measured", "Pairs in training": "seen"}
+SKIPS = {
+    "Measured pairs": "measured",
+    "Pairs in training": "seen",
+    "Perturbations of these genes": "direct",
+}
 
 
 def request_controls(run: Run) -> Request | None:
@@ -48,9 +53,7 @@ def request_controls(run: Run) -> Request | None:
     tell("search_goal", KINDS)
     tell("search_pairs", (ALL, GIVEN))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        words = pick(
-            "Looking for pairs that", list(KINDS), key="search_goal", help=_GOAL_HELP, width=230
-        )
+        words = pick("Find pairs that", list(KINDS), key="search_goal", help=_GOAL_HELP, width=230)
         kind = KINDS[words]
         goal, own = Goal(kind), False
         if kind in ("raise", "lower"):
@@ -68,9 +71,11 @@ def request_controls(run: Run) -> Request | None:
     return Request(run, goal, tuple(chosen or names), not chosen, given, own)
 
 
-def ranking_controls(goal: Goal) -> tuple[str, tuple[str, ...]]:
+def ranking_controls(request: Request) -> tuple[str, tuple[str, ...]]:
     """Ask by what to rank, and what to leave out."""
-    rankings = RANKINGS[goal.kind]
+    goal, rankings = request.goal, RANKINGS[request.goal.kind]
+    direct = sorted(goal.targets & {*request.perturbations, request.given})
+    skips = [words for words, name in SKIPS.items() if direct or name != "direct"]
     tell("search_by", {words for each in RANKINGS.values() for words in each})
     tell("search_skip", SKIPS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -86,12 +91,18 @@ def ranking_controls(goal: Goal) -> tuple[str, tuple[str, ...]]:
         )
         skip = st.pills(
             "Leave out",
-            list(SKIPS),
+            skips,
             selection_mode="multi",
             key="search_skip",
             bind="query-params",
-            help="Pairs that this screen has cells of, or that the model was trained on. What is "
-            "left are pairs that nobody has tested here.",
+            help="Pairs that this screen has cells of, or that the model was trained on: what is "
+            "left are pairs that nobody has tested here. Perturbations of the genes that are to be "
+            "raised or lowered act on them directly.",
+        )
+    if direct and "direct" not in (SKIPS[words] for words in skip):
+        st.caption(
+            f"{escape(listed(direct))} {'is' if len(direct) == 1 else 'are'} perturbed in this "
+            "screen: pairs with it act on the gene directly."
         )
     return rankings[by], tuple(SKIPS[words] for words in skip)
 

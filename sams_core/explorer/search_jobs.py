@@ -26,7 +26,7 @@ AT_ONCE = {"small": 2, "large": 1}
 """Searches that run at once, so that small ones need not wait for large ones."""
 WAITING = 20
 """Searches that may run or wait; more are refused."""
-PATIENCE = 90.0
+PATIENCE = 30.0
 """Seconds without a look after which a job gives up: its user has left."""
 Work = Callable[[Callable[[float], None], Callable[[], bool]], "PairSearch"]
 """What searches: it tells its progress to the first, and asks the second whether to stop."""

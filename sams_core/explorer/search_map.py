@@ -11,7 +11,7 @@ import streamlit as st
 from sams_core.analysis.markdown import escape, plain
 from sams_core.analysis.pair_maps import map_of
 from sams_core.analysis.pair_ranking import Goal, measured_pairs
-from sams_core.analysis.pair_words import quantity
+from sams_core.analysis.pair_words import quantity, unit
 from sams_core.explorer.controls import pick
 from sams_core.explorer.links import tell
 from sams_core.explorer.search_page import MAP_KEY, Found, choose
@@ -33,10 +33,10 @@ def views(goal: Goal) -> dict[str, MapView]:
     }
     if not goal.has_parts:
         return interaction
-    unit = "share of the way" if goal.kind == "towards" else "log2 units"
+    words = unit(goal)
     return {
-        "Predicted": MapView("value", f"Predicted ({unit})", signed=True),
-        "Beyond the sum": MapView("deviation", f"Predicted minus sum ({unit})", signed=True),
+        "Predicted": MapView("value", f"Predicted ({words})", signed=True),
+        "Beyond the sum": MapView("deviation", f"Predicted minus sum ({words})", signed=True),
         **interaction,
     }
 

@@ -8,7 +8,7 @@ import streamlit as st
 from sams_core.analysis.markdown import escape, plain
 from sams_core.analysis.pair_orders import order_list, tell_order
 from sams_core.analysis.pair_ranking import pair_row
-from sams_core.analysis.pair_words import quantity, tell_best, tell_value
+from sams_core.analysis.pair_words import quantity, tell_best, tell_value, unit
 from sams_core.explorer import search_columns
 from sams_core.explorer.links import tell
 from sams_core.explorer.search_map import show_map
@@ -134,7 +134,7 @@ def _pick_pair(found: Found) -> pd.Series | None:
                     placeholder="Choose",
                     key=key,
                     bind="query-params",
-                    width=150,
+                    width=130,
                     help="Choose two perturbations, or click a pair on the ranking or the map.",
                 )
             )
@@ -155,9 +155,9 @@ def _pair(found: Found, row: pd.Series | None) -> None:
     pair = [str(row["first"]), str(row["second"])]
     st.subheader(f"{escape(pair[0])} + {escape(pair[1])}", anchor=False)
     _badges(row, len(found.ranked))
-    st.markdown(f"Predicted: {tell_value(row, found.goal)}.")
     if found.goal.has_parts:
-        title = quantity(found.goal)
+        st.markdown(f"Predicted: {tell_value(row, found.goal)}.")
+        title = unit(found.goal).capitalize()
         names = f"[{pair[0]!r}, {pair[1]!r}]"
         show_figure(
             pair_parts(row, title),

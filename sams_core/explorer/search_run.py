@@ -75,7 +75,8 @@ def _progress(job: Job) -> str:
     left = job.seconds_left()
     if left is None:
         return "Predicting every pair…"
-    return f"{job.share:.0%} of the pairs predicted, about {max(left, 1):.0f} s to go"
+    words = f"{max(left, 1):.0f} seconds" if left < 100 else f"{left / 60:.0f} minutes"
+    return f"{job.share:.0%} of the pairs predicted, about {words} to go"
 
 
 def _cancel(job: Job) -> None:
@@ -118,7 +119,7 @@ def _offer(request: Request) -> None:
     """Say how much there is to search, with the button that begins."""
     st.info(
         f"{request.n_pairs:,} pairs are to be predicted. That takes a while on a small computer; "
-        "you can cancel at any time and keep what is finished.",
+        "stay on this page meanwhile. You can cancel at any time and keep what is finished.",
         icon=":material/travel_explore:",
     )
     _button(f"Search {request.n_pairs:,} pairs", request, primary=True)
