@@ -29,15 +29,16 @@ def effect_scatter(
     n_labels: int = 10,
     x_title: str = "Measured effect",
     y_title: str = "Model's effect",
-    height: int = 600,
+    height: int = 520,
 ) -> go.Figure:
     """Model effect against measured effect, one point a gene.
 
     Parameters
     ----------
     table
-        From `sams_core.analysis.effect_tables.condition_table`; genes without a measurement are
-        left out.
+        From `sams_core.analysis.effect_tables.condition_table`, or from
+        `sams_core.analysis.effect_statistics.gene_statistics`: then genes outside their predictive
+        interval are ringed. Genes without a measurement are left out.
     alpha
         Genes with an FDR below it are coloured.
     n_labels
@@ -66,6 +67,8 @@ def effect_scatter(
             hovertemplate=_HOVER,
             marker={"color": colour, "size": size},
         )
+    if "outside" in shown:
+        _add_rings(fig, shown[shown["outside"]])
     name_strongest(fig, shown["data"], shown["model"], limits, n_labels, side=0.62 * height)
     return square(fig, limits, f"{x_title} ({UNIT})", f"{y_title} ({UNIT})", height=height)
 
@@ -233,6 +236,23 @@ def square(
     fig.update_xaxes(title=x_title, **shared)
     fig.update_yaxes(title=y_title, scaleanchor="x", constraintoward="top", **shared)
     return fig
+
+
+def _add_rings(fig: go.Figure, outside: pd.DataFrame) -> None:
+    """Ring the genes that the model did not expect to be measured so."""
+    fig.add_scattergl(
+        x=outside["data"],
+        y=outside["model"],
+        mode="markers",
+        name=f"outside 90% interval: {len(outside):,}",
+        text=outside.index,
+        customdata=outside[["predicted_low", "predicted_high", "ppc_p"]].to_numpy(),
+        hovertemplate=(
+            "<b>%{text}</b><br>measured %{x:+.3f}, expected %{customdata[0]:+.3f} to "
+            "%{customdata[1]:+.3f}<br>p %{customdata[2]:.2g}<extra></extra>"
+        ),
+        marker={"symbol": "circle-open", "color": DATA, "size": 14, "line": {"width": 1.5}},
+    )
 
 
 def marker_sizes(amount: pd.Series, largest: float, number: int) -> pd.Series:

@@ -101,9 +101,9 @@ def test_matrices_hold_the_tables_numbers_and_put_like_beside_like(effects: ad.A
     for name in CONDITIONS:
         for gene in genes:
             place = CONDITIONS.index(name), GENES.index(gene)
-            assert model.at[name, gene] == effects.X[place]
+            assert model.loc[name, gene] == effects.X[place]
             measured = effects.layers["data_ate_test"][place]
-            assert data.at[name, gene] == pytest.approx(measured, nan_ok=True)
+            assert data.loc[name, gene] == pytest.approx(measured, nan_ok=True)
     places = sorted(list(model.columns).index(gene) for gene in ("G0", "G1", "G2"))
     assert places[2] - places[0] == 2
     assert data.loc["D"].isna().all()
