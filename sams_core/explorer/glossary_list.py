@@ -17,7 +17,7 @@ PAGE_WORDS: dict[str, tuple[str, ...]] = {
     "Effects": ("ATE", "log-fold-change", "FDR", "held-out cells", "ceiling"),
     "Latents": ("latent dimension", "basal", "full latent", "shift", "UMAP"),
     "Combine": ("ATE", "additive expectation", "shift", "library size", "held-out cells"),
-    "Search": ("additive expectation", "ATE", "mask"),
+    "Search": ("additive expectation", "interaction", "90% interval", "perturbation"),
     "Models": ("checkpoint", "seed", "ATE", "IWELBO", "Pearson", "ceiling"),
     "Open": ("screen", "checkpoint", "bundle", "control"),
 }
