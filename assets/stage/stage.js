@@ -11,6 +11,7 @@ let state = null;  // what Python said last
 let drawn = null;  // the presentation's own elements
 let aim = null;  // place in the story that is asked for but not drawn yet
 let visited = null;  // step of the report that is done
+let waitsForStory = false;  // the browser keeps one that Python has not taken up yet
 let running = null;
 
 const html = document.documentElement;
@@ -103,9 +104,9 @@ function draw() {
   if (at === null) return erase();
   if (!drawn) build();
   const view = state.views[at];
-  drawn.title.textContent = view?.name ?? 'No story to present';
+  drawn.title.textContent = view?.name ?? (waitsForStory ? '' : 'No story to present');
   drawn.caption.textContent = view?.caption ?? '';
-  drawn.notice.textContent = aim === null ? state.notice : '';
+  drawn.notice.textContent = aim === null && !waitsForStory ? state.notice : '';
   drawn.what.textContent = aim === null ? state.screen : '';
   if (aim === null && state.simulated) element('b', drawn.what, ' · simulated screen');
   drawn.count.textContent = `${view ? at + 1 : 0} / ${state.views.length}`;
@@ -116,27 +117,40 @@ function draw() {
     const value = getComputedStyle(state.element).getPropertyValue(name);
     drawn.themed.style.setProperty(name, value);
   }
-  html.toggleAttribute('data-stage-busy', aim !== null || script() === 'running');
   fill(view);
 }
 
 // Only the view's figure, where it is drawn; the scale at which it and the heading fill the screen.
 function fill(view) {
   const key = view?.figure ? `.st-key-${view.figure}` : null;
-  const chart = key && document.querySelector(`[data-testid=stMain] ${key}`);
+  const chart = key && document.querySelector(`[data-testid=stMain] ${key} .js-plotly-plot`);
+  const waits = key && !chart && html.querySelector(`${key} [data-testid=stSkeleton]`);
+  html.toggleAttribute('data-stage-busy', Boolean(
+    aim !== null || waitsForStory || waits || script() === 'running'));
   html.dataset.stage = chart ? 'figure' : 'whole';
   const rules = chart ? `html[data-stage=figure] [data-testid=stMain] :is(
-      [data-testid=stElementContainer]:not(${key}, .st-key-stage *, :has([data-testid=stAlert])),
+      [data-testid=stElementContainer]:not(${key}, .st-key-stage *, :has(
+        [data-testid=stAlertContentWarning], [data-testid=stAlertContentError])),
       [data-testid=stLayoutWrapper]:not(:has(${key})), [data-testid=stColumn]:not(:has(${key}))
     ) { display: none !important; }
     html[data-stage=figure] [data-testid=stColumn]:has(${key}) { flex: 1 1 100%; width: 100%; }` : '';
   if (drawn.only.textContent !== rules) drawn.only.textContent = rules;
   const head = drawn.head.offsetHeight + innerHeight * 0.02;
-  const room = innerHeight - head - innerHeight * 0.05;
+  const scrolled = document.querySelector('[data-testid=stMain]')?.scrollTop ?? 0;
+  const top = chart ? chart.getBoundingClientRect().top + scrolled : head;
+  const room = innerHeight * 0.95 - top;
   const most = Math.min(innerHeight / (chart ? 540 : 720), innerWidth / (chart ? 960 : 1240));
   const fits = chart ? room / chart.offsetHeight : most;
   html.style.setProperty('--stage-scale', Math.max(1, Math.min(most, fits)).toFixed(3));
   html.style.setProperty('--stage-head', `${head}px`);
+  enlarged(Number(html.style.getPropertyValue('--stage-scale')));
+}
+
+// Leaves room below charts, which the style sheet enlarges without their boxes.
+function enlarged(scale) {
+  for (const chart of document.querySelectorAll('[data-testid=stMain] [data-testid=stPlotlyChart]')) {
+    chart.style.marginBottom = scale === 1 ? '' : `${chart.offsetHeight * (scale - 1)}px`;
+  }
 }
 
 function erase() {
@@ -147,15 +161,19 @@ function erase() {
   for (const name of ['data-stage', 'data-stage-busy', 'data-stage-controls']) {
     html.removeAttribute(name);
   }
-  window.dispatchEvent(new Event('resize'));
+  enlarged(1);
 }
 
 // The story outlives a reload in the browser's own store, and nowhere else.
 function keep(send) {
   if (state.story === null) {
     const kept = localStorage.getItem(KEPT);
+    waitsForStory = Boolean(kept);
     if (kept) send('kept', kept);
-  } else if (state.story === '') localStorage.removeItem(KEPT);
+    return;
+  }
+  waitsForStory = false;
+  if (state.story === '') localStorage.removeItem(KEPT);
   else localStorage.setItem(KEPT, state.story);
 }
 
@@ -182,6 +200,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   } catch (error) {
     console.warn('The browser keeps no story:', error.message);
   }
+  if (!data.visits.length) visited = null;
   if (data.go && data.go.token !== heldToken) {
     heldToken = data.go.token;
     go(data.go.path);

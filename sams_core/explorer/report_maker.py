@@ -142,7 +142,8 @@ def _view(making: Making, number: int) -> ReportView:
 
 def _figure(saved: exports.Saved, run: Run | None) -> ReportFigure:
     spec = saved.spec(INK)
-    spec["layout"].pop("template", None)  # it would name the app's colours once more in every figure
+    # Every figure would carry the app's template once more.
+    spec["layout"].pop("template", None)
     table = exports.csv(saved)
     return ReportFigure(
         spec=str(to_json(spec, validate=False)),
