@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -18,6 +20,7 @@ from sams_core.explorer import (
     comparing,
     controls,
     links,
+    models_code,
     results,
 )
 from sams_core.explorer.navigation import enter_by_the_front_door
@@ -68,10 +71,10 @@ def side_by_side() -> None:
     rows = paper_table(table, scope=scope, metrics=metrics)
     comparing.show_scores(rows, metrics, key="models_table", name=f"{shown.title}_{split}_models")
     comparing.show_verdicts(rows, metrics)
-    bars(table, titles)
+    bars(table, titles, split)
 
 
-def bars(table: pd.DataFrame, titles: dict[str, str]) -> None:
+def bars(table: pd.DataFrame, titles: dict[str, str], split: str) -> None:
     """Draw one figure of all models, for conditions seen and not seen in training if there are."""
     st.subheader("One figure at a time", anchor=False)
     metric = comparing.pick_figure(titles, key="figure")
@@ -81,18 +84,20 @@ def bars(table: pd.DataFrame, titles: dict[str, str]) -> None:
     kept = [scope for scope in scopes if scope in set(rows["scope"])] or scopes[:1]
     told = model_tables.tell_scopes(table, metric, kept)
     st.markdown(told)
+    titled = {scope: words.get(scope, scope) for scope in kept}
+    drawing: dict[str, Any] = {
+        "title": comparing.axis_title(metric),
+        "digits": metric_of(metric).digits,
+        "direction": metric_of(metric).direction,
+        "from_zero": metric != "iwelbo",
+    }
     explorer.show_figure(
-        models.score_bars(
-            rows,
-            {scope: words.get(scope, scope) for scope in kept},
-            title=comparing.axis_title(metric),
-            digits=metric_of(metric).digits,
-            direction=metric_of(metric).direction,
-            from_zero=metric != "iwelbo",
-        ),
+        models.score_bars(rows, titled, **drawing),
         key="models_bars",
         alt=f"{comparing.axis_title(metric)} of every model and baseline. {told}".replace("**", ""),
         name=f"{shown.title}_{metric}",
+        code=models_code.bars_code(shown, split, metric, titled, scopes, drawing),
+        data=rows,
     )
     st.caption(
         "Whiskers are one standard deviation over runs with different seeds. The ceiling is a "
@@ -137,18 +142,20 @@ def training_fraction() -> None:
     if len(set(lines["fraction"])) == 1:
         st.info(comparing.ONE_FRACTION, icon=":material/show_chart:")
         return
+    drawing: dict[str, Any] = {
+        "x_title": comparing.FRACTION,
+        "y_title": comparing.axis_title(metric),
+        "digits": metric_of(metric).digits,
+    }
     explorer.show_figure(
-        models.fraction_lines(
-            lines,
-            x_title="Fraction of the combinations in training",
-            y_title=comparing.axis_title(metric),
-            digits=metric_of(metric).digits,
-        ),
+        models.fraction_lines(lines, **drawing),
         key="models_lines",
         alt=f"{comparing.axis_title(metric)} over the fraction in training. {told}".replace(
             "**", ""
         ),
         name=f"{shown.title}_{metric}_by_fraction",
+        code=models_code.lines_code(shown, setting, metric, scope, drawing),
+        data=lines,
     )
     if lines["fewer"].any():
         st.caption(comparing.FEWER)
@@ -201,6 +208,7 @@ def replication() -> None:
         key="replication_map",
         alt=told.replace("**", ""),
         name=f"{first.name}_{second.name}_replication",
+        code=models_code.replication_code(first, second, threshold),
     )
     st.caption(
         "Latents have no order and no sign of their own: those of the second checkpoint are "
@@ -265,16 +273,21 @@ def the_paper() -> None:
     norman = model_tables.norman_rows()
     for place, (metric, title) in zip(st.columns(2), comparing.NORMAN.items(), strict=True):
         lines = norman.assign(mean=norman[metric], sd=float("nan"))
+        drawing: dict[str, Any] = {
+            "x_title": comparing.FRACTION,
+            "y_title": title,
+            "digits": 2,
+            "legend_below": True,
+        }
         with place:
             explorer.show_figure(
-                models.fraction_lines(
-                    lines, x_title="Fraction of the combinations in training", y_title=title,
-                    digits=2, legend_below=True,
-                ),
+                models.fraction_lines(lines, **drawing),
                 key=f"paper_{metric}",
                 alt=f"{title} on Norman's screen, by model and fraction, as the paper gives it.",
                 name=f"paper_norman_{metric}",
-            )  # fmt: skip
+                code=models_code.paper_code(metric, drawing),
+                data=norman[["name", "kind", "fraction", metric]],
+            )
     explorer.show_table(
         norman.drop(columns="kind"),
         key="paper_norman",

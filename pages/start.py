@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from sams_core import explorer
 from sams_core.analysis.markdown import escape, plain
-from sams_core.explorer import GLOSSARY, card
+from sams_core.explorer import GLOSSARY, card, start_code
 from sams_core.explorer.navigation import PAGES
 from sams_core.explorer.tour import tour
 from sams_core.figures.quality import quality_bars
@@ -112,6 +112,7 @@ def quality() -> None:
                 key=f"start_{score}",
                 alt=plain(told[score]),
                 name=f"{run.name}_{score}",
+                code=start_code.quality_code(card.scores(metrics, score), score),
             )
 
 

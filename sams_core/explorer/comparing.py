@@ -70,6 +70,7 @@ NORMAN = {
     "pearson": "ATE Pearson (higher is better)",
 }
 """Figures of the paper's Norman results, and their axes."""
+FRACTION = "Fraction of the combinations in training"
 
 _DIRECTION_WORDS = {1: "higher is better", -1: "lower is better", 0: ""}
 _ARROWS = {1: " ↑", -1: " ↓", 0: ""}

@@ -45,6 +45,8 @@ class Results:
         Whether the screen was simulated.
     command
         What made them; None for the user's own runs.
+    sources
+        What they were read from: evaluated checkpoints, with those of other screens, or a table.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Results:
     table: pd.DataFrame
     simulated: bool
     command: str | None = None
+    sources: tuple[Path, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -71,9 +74,10 @@ def find(entries: Sequence[catalogue.Entry]) -> tuple[list[Results], list[str]]:
     Results, the user's own first, and a sentence for each file that cannot be read.
     """
     folders = tuple(str(entry.folder) for entry in entries if entry.evaluated)
-    found: list[tuple[str, pd.DataFrame, str | None]] = []
+    found: list[tuple[str, pd.DataFrame, str | None, tuple[Path, ...]]] = []
     table, problems = _read_runs(folders, tuple(map(_stamps, folders)))
-    found += [(title, part, None) for title, part in _by_screen(table)]
+    own = tuple(map(Path, folders))
+    found += [(title, part, None, own) for title, part in _by_screen(table)]
     shipped = (
         [] if os.environ.get(catalogue.NO_DEMO_VARIABLE) else RESULTS_FOLDER.glob(f"*/{TABLE}")
     )
@@ -83,19 +87,22 @@ def find(entries: Sequence[catalogue.Entry]) -> tuple[list[Results], list[str]]:
         except SamsError as error:
             problems.append(str(error))
             continue
-        found.append((f"Results of sweep: {title}", part, command))
+        found.append((f"Results of sweep: {title}", part, command, (path,)))
     return _named(found), problems
 
 
-def _named(found: Sequence[tuple[str, pd.DataFrame, str | None]]) -> list[Results]:
+def _named(
+    found: Sequence[tuple[str, pd.DataFrame, str | None, tuple[Path, ...]]],
+) -> list[Results]:
     """Give results names of their own, though screens may share a title."""
     named: dict[str, Results] = {}
-    for title, table, command in found:
+    for title, table, command, sources in found:
         name, number = title, 2
         while name in named:
             name, number = f"{title} ({number})", number + 1
         screen = str(table["title"].iloc[0])
-        named[name] = Results(name, screen, table, bool(table["simulated"].any()), command)
+        simulated = bool(table["simulated"].any())
+        named[name] = Results(name, screen, table, simulated, command, sources)
     return list(named.values())
 
 
@@ -112,15 +119,15 @@ def _read_runs(
     for folder in map(Path, folders):
         try:
             evaluation = read_evaluation(folder)
-            label = _label(folder)
+            found = label(folder)
         except SamsError as error:
             problems.append(str(error))
             continue
-        evaluations.append(evaluation | ({"model": label} if label else {}))
+        evaluations.append(evaluation | ({"model": found} if found else {}))
     return tidy(told_apart(evaluations)), problems
 
 
-def _label(folder: Path) -> str | None:
+def label(folder: Path) -> str | None:
     """What the sweep that a run belongs to calls its model, if it calls it anything."""
     sweep = folder.parent.parent
     if folder.parent.name != RUNS or not is_sweep(sweep):

@@ -47,11 +47,19 @@ def complete(code: str, run: Run | None) -> str:
 
 
 def path_text(folder: Path) -> str:
-    """Write a folder as Python: within the project as it lies there, others by name alone."""
-    folder = folder.resolve()
-    if folder.is_relative_to(PROJECT):
-        return f'Path("{folder.relative_to(PROJECT).as_posix()}")  # in the folder of sams_core'
-    return f"Path({folder.name!r})  # wherever your copy of it lies"
+    """Write a folder as Python, with a comment on where it lies."""
+    place = "in the folder of sams_core" if _is_ours(folder) else "wherever your copy of it lies"
+    return f"{path_code(folder)}  # {place}"
+
+
+def path_code(path: Path) -> str:
+    """Write a path as Python: within the project as it lies there, others by name alone."""
+    ours = path.resolve().relative_to(PROJECT).as_posix() if _is_ours(path) else path.name
+    return f'Path("{ours}")' if '"' not in ours and "\\" not in ours else f"Path({ours!r})"
+
+
+def _is_ours(path: Path) -> bool:
+    return path.resolve().is_relative_to(PROJECT)
 
 
 def with_imports(code: str, imports: Mapping[str, Sequence[str]]) -> str:

@@ -35,7 +35,7 @@ def test_a_script_names_the_checkpoint_its_digest_and_the_version(folder: Path) 
     run = opened(folder)
     script = snippets.complete(CODE, run)
     assert f"Checkpoint {run.digest[:12]}, sams_core 0.1.0" in script
-    assert "folder = Path('mine')  # wherever your copy of it lies" in script
+    assert 'folder = Path("mine")  # wherever your copy of it lies' in script
     assert str(folder.parent) not in script
 
 
