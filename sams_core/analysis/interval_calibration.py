@@ -305,8 +305,9 @@ def fit_error_model(
         score[inside] = np.sqrt(excess / np.maximum(variance, np.finfo(float).tiny))
     factor = max(1.0, weighted_quantile(score, condition, level)) * z / Z
     shares = _fit_shares(columns, condition)
-    additive, excess, shortfall, constant = map(float, shares)
-    return ErrorModel(factor, additive, excess, shortfall, constant, n_conditions)
+    names = ("additive", "excess", "shortfall", "constant")
+    fitted = dict(zip(names, shares.tolist(), strict=True))
+    return ErrorModel(factor, n_conditions=n_conditions, **fitted)
 
 
 def _features(additive: FloatArray, interaction: FloatArray) -> FloatArray:

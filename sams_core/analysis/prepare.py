@@ -17,6 +17,7 @@ import pandas as pd
 from sams_core import __version__, record
 from sams_core.analysis.condition_effects import begin_effects, effects_table, heldout_scores
 from sams_core.analysis.embedding import umap
+from sams_core.analysis.interval_conditions import calibrate_intervals
 from sams_core.analysis.latents import cells_table
 from sams_core.analysis.likelihood import elbo_by_split
 from sams_core.analysis.masks import OPEN, masks_table, match_truth
@@ -32,7 +33,9 @@ from sams_core.perturbation_model import PerturbationModel
 from sams_core.source import read_source
 from sams_core.storage import new_folder, write_json
 
-STEPS = ("Reading the screen", "Cells", "Likelihood", "Effects", "Masks", "Maps", "Writing")
+STEPS = (
+    "Reading the screen", "Cells", "Likelihood", "Effects", "Masks", "Maps", "Intervals", "Writing",
+)  # fmt: skip
 """Names of the steps, in their order."""
 
 _VERSIONS = ("anndata", "numpy", "scanpy", "scipy", "torch", "umap-learn")
@@ -109,8 +112,12 @@ def prepare(
             where, model, model.screen, n_particles=n_particles, max_cells=max_cells,
             keep_counts=keep_counts, seed=seed, report=report,
         )  # fmt: skip
+    at = report("Intervals")
+    intervals = calibrate_intervals(model, model.screen, seed=seed, progress=at)
+    at(1.0)
     at = report("Writing")
     metrics = collect_metrics(model.screen, tables["effects"], tables["masks"], elbo)
+    metrics["intervals"] = intervals.as_metrics()
     metrics["prepared"] = {
         "seconds": round(time.perf_counter() - started, 1),
         "versions": {"sams_core": __version__, **{name: version(name) for name in _VERSIONS}},
