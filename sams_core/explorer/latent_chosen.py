@@ -72,10 +72,7 @@ def show_chosen(
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"{n:,} chosen cells", anchor="chosen", width="content")
-        st.button(
-            "Choose none", key="clear_lasso", on_click=clear, icon=":material/deselect:",
-            help="A double click on the map does the same.",
-        )  # fmt: skip
+        st.button("Choose none", key="clear_lasso", on_click=clear, icon=":material/deselect:")
         if n:
             st.page_link("pages/combine.py", label="Use them in Combine", icon=":material/merge:")
     if n == 0:
