@@ -130,7 +130,7 @@ def _additive(
     training = np.asarray(effects.layers["data_ate_train"], dtype=float)
     singles = single_effects(training, dosages)
     wanted = dosages[rows]
-    missing = np.isnan(singles).any(axis=1)
+    missing = np.asarray(np.isnan(singles).any(axis=1))
     total = wanted @ np.where(missing[:, None], 0.0, singles)
     unknown = ((wanted != 0) & missing).any(axis=1) | (wanted == 0).all(axis=1)
     total[unknown] = np.nan

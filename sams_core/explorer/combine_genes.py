@@ -49,9 +49,9 @@ def show_genes(page: CombinePage) -> None:
             data=page.table.reset_index(),
         )
         st.caption(
-            f"Bars are 90% intervals, in {escape(page.asked.cells.words)}: of what the model has "
-            "learned (its posterior) for predictions, of the mean over cells for measurements. "
-            "They speak of the mean over cells; single cells spread much more."
+            f"Bars are 90% intervals of the mean over cells, in {escape(page.asked.cells.words)}; "
+            "single cells spread much more. Those of single perturbations and of their sum are the "
+            "posterior's alone."
         )
     with right:
         if page.condition is None:

@@ -11,6 +11,7 @@ import streamlit as st
 from sams_core.analysis import combination_tables
 from sams_core.analysis.combination_genes import describe_parts
 from sams_core.analysis.genetic_interactions import SCORES
+from sams_core.analysis.interval_calibration import InteractionCall, interaction_call
 from sams_core.analysis.markdown import escape
 from sams_core.errors import SamsError
 from sams_core.explorer import controls, links
@@ -55,6 +56,8 @@ def show_interaction(page: CombinePage) -> None:
         describe_parts(page.table, with_shift=page.with_shift),
         help=f"Sum: {GLOSSARY['additive expectation']}",
     )
+    with st.spinner("Drawing from the posterior…"):
+        st.markdown(escape(call(page.run.cache_key, page.asked, page).sentence))
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Prediction against the sum", anchor=False)
@@ -97,7 +100,8 @@ def _scores(page: CombinePage) -> None:
         return
     st.caption(
         f"As Norman et al. (2019) and GEARS define them, over the {n_genes:,} genes that at least "
-        "10% of cells show, without the perturbed ones. Intervals are of the model's posterior.",
+        "10% of cells show, without the perturbed ones. Intervals are those of the model's "
+        "posterior alone, which can be too narrow.",
         help=GLOSSARY["interaction scores"],
     )
     shown = table.rename(index=lambda name: _NAMES[name].format(*doses))
@@ -114,6 +118,22 @@ def _scores(page: CombinePage) -> None:
             "Measured scores carry the noise of the measured cells, which pulls the magnitude and "
             "every correlation down; they have no interval here."
         )
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def call(cache_key: str, asked: Asked, _page: CombinePage) -> InteractionCall:
+    """Call synergy, suppression or neither along the sum of the singles."""
+    from sams_core.analysis.combination_draws import combination_draws
+
+    doses = dict(asked.doses)
+    draws = combination_draws(
+        _page.model,
+        list(doses),
+        doses=doses,
+        library_size=asked.library_size,
+        background=_page.background(),
+    )
+    return interaction_call(draws, _page.scale)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

@@ -14,6 +14,7 @@ from sams_core.analysis import effect_tables
 from sams_core.analysis.combination_doses import find_condition
 from sams_core.analysis.combination_genes import with_symbols
 from sams_core.analysis.combination_tables import add_measurement
+from sams_core.analysis.interval_calibration import IntervalScale, interval_scale
 from sams_core.analysis.mask_tables import has_shift
 from sams_core.explorer.run import Run
 
@@ -117,6 +118,11 @@ class CombinePage:
         return self.run.model()
 
     @cached_property
+    def scale(self) -> IntervalScale:
+        """How much wider than the posterior's the checkpoint's intervals have to be."""
+        return interval_scale(self.run.metrics())
+
+    @cached_property
     def condition(self) -> str | None:
         """Name of the measured condition with this combination, if there is one."""
         return find_condition(self.effects, self.chosen, self.doses)
@@ -163,16 +169,18 @@ class CombinePage:
         if table:
             needed += [
                 "from sams_core.analysis.combination_genes import with_symbols",
-                "from sams_core.analysis.combination_intervals import widened",
                 "from sams_core.analysis.combination_tables import add_measurement",
                 "from sams_core.analysis.combinations import predict_combination",
+                "from sams_core.analysis.interval_calibration import interval_scale",
+                "import json",
             ]
             lines += [
                 "prediction = predict_combination(",
                 "    model, list(doses), doses=doses, library_size=library_size, "
                 "background=background",
                 ").table",
-                f"prediction = widened(prediction, {widening(self)!r})",
+                'metrics = json.loads((folder / "explorer" / "metrics.json").read_text())',
+                "prediction = interval_scale(metrics).widen(prediction)",
                 "table = add_measurement(",
                 f"    prediction, effects, {self.condition!r}, cells={self.measured_in!r}",
                 ")",
@@ -198,16 +206,9 @@ class CombinePage:
         )
 
 
-def widening(page: CombinePage) -> float:
-    """How many times wider than the posterior says the page's intervals are: the only place."""
-    return 1.0
-
-
 def intervals(prediction: pd.DataFrame, page: CombinePage) -> pd.DataFrame:
     """The intervals that the page shows, made from the posterior's: the only place."""
-    from sams_core.analysis.combination_intervals import widened
-
-    return widened(prediction, widening(page))
+    return page.scale.widen(prediction)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

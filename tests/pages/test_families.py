@@ -97,8 +97,8 @@ def test_combinations_of_their_own_cannot_be_predicted(open_page: OpenPage) -> N
 
 @pytest.mark.usefixtures("families")
 def test_a_conditional_vae_does_not_claim_that_shifts_add_up(open_page: OpenPage) -> None:
-    app = open_page("combine", {"run": "conditional_vae"})
-    assert len(app.get("plotly_chart")) == 3
+    app = open_page("combine", {"run": "conditional_vae", "combine_tab": "Interaction"})
+    assert len(app.get("plotly_chart")) == 2
     assert "no shifts that could add up" in words(app)
     assert "add up by construction" not in words(app)
 
