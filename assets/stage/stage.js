@@ -124,7 +124,8 @@ function draw() {
 function fill(view) {
   const key = view?.figure ? `.st-key-${view.figure}` : null;
   const chart = key && document.querySelector(`[data-testid=stMain] ${key} .js-plotly-plot`);
-  const waits = key && !chart && html.querySelector(`${key} [data-testid=stSkeleton]`);
+  const waits = key && html.querySelector(
+    `${key}:is([data-stale=true], :has([data-testid=stSkeleton], [data-stale=true]))`);
   html.toggleAttribute('data-stage-busy', Boolean(
     aim !== null || waitsForStory || waits || script() === 'running'));
   html.dataset.stage = chart ? 'figure' : 'whole';
