@@ -51,11 +51,11 @@ def parse_genes(text: str, known: Iterable[str]) -> GeneList:
     names = set(exact)
     genes: dict[str, None] = {}
     unknown: dict[str, None] = {}
-    for word in re.split(r"[\s,;]+", text):
-        word = word.strip("\"'")
-        gene = word if word in names else folded.get(word.casefold())
-        if gene is not None:
-            genes[gene] = None
+    words: list[str] = re.split(r"[\s,;]+", text)
+    for word in (each.strip("\"'") for each in words):
+        match = word if word in names else folded.get(word.casefold())
+        if match is not None:
+            genes[match] = None
         elif word:
             unknown[word] = None
     return GeneList(list(genes), list(unknown))

@@ -60,28 +60,27 @@ def test_every_column_by_hand(effects: ad.AnnData) -> None:
     genes = GENES[:8]
     got = lists.gene_list_table(effects, genes, cells="all")
     assert list(got.index[:1]) == ["A"]
-    data = pd.DataFrame(effects.layers["data_ate"], CONDITIONS, GENES)
-    for name in CONDITIONS:
-        row = got.loc[name]
-        mine, rest = data.loc[name, genes], data.loc[name].drop(genes)
+    for name, measured in zip(CONDITIONS, effects.layers["data_ate"], strict=True):
+        row = got.T[name]
+        mine, rest = measured[:8], measured[8:]
         assert row["data"] == pytest.approx(sum(mine) / 8)
         assert row["data_size"] == pytest.approx(np.linalg.norm(mine) / np.sqrt(8))
         u = sum((a > b) for a in mine for b in rest)  # no ties
         z = (abs(u - 8 * 32 / 2) - 0.5) / np.sqrt(8 * 32 * 41 / 12)
         assert row["p_value"] == pytest.approx(min(1, 2 * stats.norm.sf(z)))
-    assert got.loc["A", "model"] == -2
-    assert got.loc["B", ["model", "model_size"]].tolist() == [0, 1.5]
+    assert got["model"].to_dict() == {"A": -2, "B": 0, "C_x": 0, "D": 0}
+    assert got["model_size"].to_dict() == {"A": 2, "B": 1.5, "C_x": 0, "D": 0}
     assert got["n_significant"].to_dict() == {"A": 8, "B": 8, "C_x": 0, "D": 0}
     by_hand = stats.false_discovery_control(got["p_value"])
     np.testing.assert_allclose(got["fdr"], by_hand)
-    assert got.loc["A", "fdr"] < 0.001 < got.loc["C_x", "fdr"]
+    assert got["fdr"]["A"] < 0.001 < got["fdr"]["C_x"]
     assert lists.by_size(got, ("model_size", "data_size")).index[1] == "B"
 
 
 def test_what_was_not_measured_stays_unknown(effects: ad.AnnData) -> None:
     got = lists.gene_list_table(effects, GENES[:8], cells="held-out")
-    assert got.loc["D", ["data", "data_size", "p_value", "fdr"]].isna().all()
-    assert got.loc["D", "n_significant"] == 0
+    assert got.T["D"][["data", "data_size", "p_value", "fdr"]].isna().all()
+    assert got["n_significant"]["D"] == 0
     assert got["n_cells"].to_dict() == dict(zip(CONDITIONS, [10, 9, 8, 0], strict=True))
     assert got["fdr"].notna().sum() == 3
 
@@ -101,12 +100,12 @@ def test_matrices_hold_the_tables_numbers_and_put_like_beside_like(effects: ad.A
     for name in CONDITIONS:
         for gene in genes:
             place = CONDITIONS.index(name), GENES.index(gene)
-            assert model.loc[name, gene] == effects.X[place]
+            assert model[gene][name] == np.asarray(effects.X)[place]
             measured = effects.layers["data_ate_test"][place]
-            assert data.loc[name, gene] == pytest.approx(measured, nan_ok=True)
+            assert data[gene][name] == pytest.approx(measured, nan_ok=True)
     places = sorted(list(model.columns).index(gene) for gene in ("G0", "G1", "G2"))
     assert places[2] - places[0] == 2
-    assert data.loc["D"].isna().all()
+    assert data.T["D"].isna().all()
 
 
 def test_the_most_moved_genes(effects: ad.AnnData) -> None:
