@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from sams_core.analysis.markdown import escape, escape_sentence
 from sams_core.errors import SamsError
@@ -14,7 +15,7 @@ from sams_core.explorer.run import Run, open_run
 RUN_KEY = "run"
 SIMULATED_KEY = "screen_is_simulated"
 SHOWN_KEY = "shown_run"
-_NEXT = "next_run"
+_NEXT, _PAGE = "next_run", "page_before"
 _LISTED = 12
 
 _UPLOAD_GONE = " An uploaded checkpoint goes with its window: upload it again on the page Open."
@@ -73,12 +74,7 @@ def chosen_entry(entries: list[catalogue.Entry]) -> catalogue.Entry:
 
 
 def choose_run(name: str) -> None:
-    """Have the sidebar point to a checkpoint; only in callbacks."""
-    st.session_state[RUN_KEY] = name
-
-
-def open_next(name: str) -> None:
-    """Have the sidebar point to a checkpoint when the page runs next."""
+    """Have the sidebar point to a checkpoint from when the page runs next."""
     st.session_state[_NEXT] = name
 
 
@@ -88,10 +84,11 @@ def mark_simulated(simulated: bool) -> None:
 
 
 def _picker(entries: list[catalogue.Entry]) -> None:
-    if wanted := st.session_state.pop(_NEXT, None):
-        choose_run(wanted)
+    moved = _page_changed()
+    if chosen := st.session_state.pop(_NEXT, None):
+        st.session_state[RUN_KEY] = chosen
     else:
-        _settle_url(entries)
+        _settle_url(entries, moved=moved)
     hidden = sum(entry.only_evaluated for entry in entries)
     entries = [entry for entry in entries if not entry.only_evaluated]
     names = [entry.name for entry in entries]
@@ -118,17 +115,29 @@ def _picker(entries: list[catalogue.Entry]) -> None:
                 st.markdown(f"and {len(broken) - _LISTED:,} more")
 
 
-def _settle_url(entries: list[catalogue.Entry]) -> None:
-    """Turn a digest in the URL into its name, and say so when the URL names nothing known."""
+def _page_changed() -> bool:
+    """Whether this is another page than before, or the first."""
+    context = get_script_run_ctx()
+    page = context.page_script_hash if context else ""
+    before, st.session_state[_PAGE] = st.session_state.get(_PAGE), page
+    return bool(page != before)
+
+
+def _settle_url(entries: list[catalogue.Entry], *, moved: bool) -> None:
+    """Obey a link to another page, which Streamlit does not for what is beside all pages.
+
+    A digest in the URL becomes its name; a URL that names nothing known is told.
+    """
     wanted = st.query_params.get(RUN_KEY)
-    entry = catalogue.lookup(entries, wanted) if wanted else None
-    if not wanted or (entry is not None and entry.name == wanted and not entry.only_evaluated):
+    if not wanted:
         return
+    entry = catalogue.lookup(entries, wanted)
     if entry is not None and entry.only_evaluated:
         st.warning(escape_sentence(entry.problem), icon=":material/link_off:")
         return
     if entry is not None:
-        st.session_state[RUN_KEY] = entry.name
+        if moved or entry.name != wanted:
+            st.session_state[RUN_KEY] = entry.name
         return
     st.warning(
         f"The link names a checkpoint that is not here (“{escape(wanted[:60])}”); "

@@ -40,13 +40,13 @@ class Step:
     look
         What to look at, in Markdown.
     query
-        Address that opens the page in the right state.
+        Address that opens the page in the right state; None for this page.
     """
 
     page: str
     question: str
     look: str
-    query: Mapping[str, str | list[str]]
+    query: Mapping[str, str | list[str]] | None
 
 
 def tour() -> None:
@@ -74,12 +74,16 @@ def tour() -> None:
             for number, step in enumerate(steps(open_run(entry)), start=1):
                 title, icon, _ = PAGES[step.page]
                 with st.container(border=True, height="stretch"):
-                    st.page_link(
-                        f"pages/{step.page}.py",
-                        label=f"**{number}. {title}**",
-                        icon=f":material/{icon}:",
-                        query_params=step.query,
-                    )
+                    label, symbol = f"{number}. {title}", f":material/{icon}:"
+                    if step.query is None:
+                        st.markdown(f"{symbol} **{label}**, this page")
+                    else:
+                        st.page_link(
+                            f"pages/{step.page}.py",
+                            label=f"**{label}**",
+                            icon=symbol,
+                            query_params=step.query,
+                        )
                     st.markdown(f"**{step.question}** {step.look}")
 
 
@@ -95,7 +99,7 @@ def steps(run: Run) -> list[Step]:
             "How far can I trust it?",
             "Below: the green bar is the model, on cells it never saw. It should beat the grey "
             "bars, simple guesses, and come near the dotted line, the most that noise allows.",
-            here,
+            None,
         ),
         Step(
             "masks",

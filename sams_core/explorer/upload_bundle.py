@@ -11,7 +11,7 @@ from sams_core.bundle import LIMITS, write_bundle
 from sams_core.errors import SamsError
 from sams_core.explorer import catalogue, links, uploads
 from sams_core.explorer.glossary import GLOSSARY
-from sams_core.explorer.state import choose_run, open_next
+from sams_core.explorer.state import RUN_KEY, choose_run
 from sams_core.storage import file_stem
 
 MAX_MEGABYTES = LIMITS.packed // 2**20
@@ -46,7 +46,7 @@ def bundle_upload() -> None:
         return
     st.session_state[_TURN] = turn + 1  # a fresh uploader, so that the file leaves the memory
     entry = next(entry for entry in catalogue.find() if entry.folder == folder.resolve())
-    open_next(entry.name)
+    choose_run(entry.name)
     st.rerun()
 
 
@@ -123,6 +123,9 @@ def _save(entry: catalogue.Entry, root: object, name: str) -> None:
 
 def _close(entry: catalogue.Entry) -> None:
     uploads.close(entry.folder)
+    left = catalogue.find()
+    if left and st.session_state.get(RUN_KEY) == entry.name:
+        choose_run(left[0].name)
     st.session_state[_SAID] = ("good", f"{entry.name} is closed and removed.")
 
 
