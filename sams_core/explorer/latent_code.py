@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sams_core.analysis.latent_expression import Space
 from sams_core.explorer.latent_page import COORDINATES, LatentPage
+from sams_core.figures.latents import PANELS
 
 
 def cell_map(
@@ -49,6 +50,11 @@ def panels(spaces: Sequence[Space]) -> str:
     """First arguments of a map of cells."""
     second = f'maps["{spaces[1]}"]' if len(spaces) > 1 else "None"
     return f'maps["{spaces[0]}"], {second}'
+
+
+def titles(page: LatentPage, spaces: Sequence[Space]) -> list[str]:
+    """Titles of the maps; none where there is one space only."""
+    return [PANELS[space] for space in spaces] if page.shifted else []
 
 
 def annotated(page: LatentPage, choice: str) -> str:

@@ -86,17 +86,7 @@ def _by_gene(page: LatentPage, shown: Shown, notices: DeltaGenerator) -> Drawn:
     gene = controls.pick(
         "Gene", genes, key="gene", help="Type to search among the genes of the screen.", width=180
     )
-    kind = st.segmented_control(
-        "Expression",
-        kinds,
-        default=kinds[0],
-        required=True,
-        key="expression",
-        bind="query-params",
-        help="**Measured**: log2(counts per 10,000 + 1) of the cell. **Expected**: the same of the "
-        "share of counts that the model's decoder expects of the cell's state, without count "
-        "noise; on the basal map of the cell without its perturbation.",
-    )
+    kind = _pick_expression() if counted else EXPRESSIONS[1]
     values = _expression((page.run.cache_key, gene, kind, shown.spaces), page)
     call = {
         "Measured": f"latent_expression.measured_expression(cells, {gene!r})",
@@ -111,6 +101,20 @@ def _by_gene(page: LatentPage, shown: Shown, notices: DeltaGenerator) -> Drawn:
         low, high = np.percentile(last, [5, 95])
         finding += f" Nine in ten cells lie from {low:.2f} to {high:.2f}."
     return _numbered(page, shown, values, {"title": gene, "expression": True}, finding, code)
+
+
+def _pick_expression() -> str:
+    return st.segmented_control(
+        "Expression",
+        EXPRESSIONS,
+        default=EXPRESSIONS[0],
+        required=True,
+        key="expression",
+        bind="query-params",
+        help="**Measured**: log2(counts per 10,000 + 1) of the cell. **Expected**: the same of the "
+        "share of counts that the model's decoder expects of the cell's state, without count "
+        "noise; on the basal map of the cell without its perturbation.",
+    )
 
 
 @st.cache_data(max_entries=48, show_spinner="Reading the gene's expression…")
@@ -138,14 +142,21 @@ def _numbered(
     """Colour cells by a number for each space."""
     kept = tuple(values[space][shown.keep] for space in shown.spaces)
     conditions = page.cells.obs["condition"].astype(str)[shown.keep]
+    titles = latent_code.titles(page, shown.spaces)
     fig = latents.cells_by_number(
-        *shown.panels(page), kept, conditions, chosen=shown.chosen_shown, **look
+        *shown.panels(page),
+        kept,
+        conditions,
+        chosen=shown.chosen_shown,
+        panels=titles,
+        **look,
     )
     options = ", ".join(f"{name}={value!r}" for name, value in look.items())
     draw = (
         f"{code}\nfig = latents.cells_by_number(\n    {latent_code.panels(shown.spaces)},\n"
         f"    tuple(values[space][keep] for space in {list(shown.spaces)!r}),\n"
-        f'    cells.obs["condition"].astype(str)[keep],\n    chosen=chosen, {options},\n)'
+        f'    cells.obs["condition"].astype(str)[keep],\n    chosen=chosen,\n'
+        f"    panels={titles!r},\n    {options},\n)"
     )
     named = {f"value_{space}": values[space][shown.keep] for space in shown.spaces}
     return Drawn(fig, finding, draw, named)
@@ -177,6 +188,7 @@ def _by_annotation(page: LatentPage, choice: str, shown: Shown, notices: DeltaGe
         highlight=highlight,
         order=order,
         chosen=shown.chosen_shown,
+        panels=latent_code.titles(page, shown.spaces),
     )
     told = highlight or [category for category in order if category != page.control]
     found = latent_tables.distances(
@@ -189,7 +201,7 @@ def _by_annotation(page: LatentPage, choice: str, shown: Shown, notices: DeltaGe
         f"    each[keep].rename({title!r}),\n    control={page.control!r},\n"
         f"    highlight={highlight!r},\n"
         f"    order=latent_tables.category_order(each, annotated, {choice!r}),\n"
-        "    chosen=chosen,\n)"
+        f"    chosen=chosen,\n    panels={latent_code.titles(page, shown.spaces)!r},\n)"
     )
     return Drawn(fig, finding, code, {"value": kept_values.to_numpy()})
 

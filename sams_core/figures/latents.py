@@ -44,7 +44,11 @@ CATEGORIES = (
 """Colours of cells and perturbations; beyond the first six, hover and legend tell them apart."""
 MAX_CATEGORIES = len(CATEGORIES)
 COLORBAR = {"thickness": 12, "outlinewidth": 0, "len": 0.6, "y": 1, "yanchor": "top"}
-PANELS = ("Basal: the cell without its perturbation", "Full: the cell as it is")
+PANELS = {
+    "basal": "Basal: the cell without its perturbation",
+    "full": "Full: the cell as it is",
+}
+"""Title of the map of each space."""
 _HOVER_LIMIT = 30_000
 _SELECTION = {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 0.12}}}
 
@@ -58,6 +62,7 @@ def cells_by_category(
     highlight: Sequence[str] = (),
     order: Sequence[str] | None = None,
     chosen: np.ndarray | None = None,
+    panels: Sequence[str] | None = None,
     height: int = 560,
 ) -> go.Figure:
     """Cells on both maps, coloured by category; one legend entry drives both maps.
@@ -79,9 +84,11 @@ def cells_by_category(
         `MAX_CATEGORIES` are drawn as background.
     chosen
         (n,) cells to show strongly, all others fading; by default all alike.
+    panels
+        Titles of the maps, by default those of `PANELS` above two maps and none above one.
     """
     maps = _maps(basal, full)
-    fig = _panels(len(maps))
+    fig = _panels(len(maps), panels)
     if len(categories) == 0:
         return note(go.Figure(), "No cells in this selection.")
     labels = categories.astype(object)
@@ -115,6 +122,7 @@ def cells_by_number(
     centred: bool = False,
     expression: bool = False,
     chosen: np.ndarray | None = None,
+    panels: Sequence[str] | None = None,
     height: int = 560,
 ) -> go.Figure:
     """Cells on both maps, coloured by a number on one scale; extreme cells lie on top.
@@ -131,11 +139,11 @@ def cells_by_number(
         Use a two-sided scale around zero.
     expression
         Use a scale from grey, for nothing, to strong.
-    chosen
+    chosen, panels
         As for `cells_by_category`.
     """
     maps = _maps(basal, full)
-    fig = _panels(len(maps))
+    fig = _panels(len(maps), panels)
     n = len(conditions)
     if n == 0:
         return note(go.Figure(), "No cells in this selection.")
@@ -219,9 +227,12 @@ def _maps(basal: np.ndarray, full: np.ndarray | None) -> list[np.ndarray]:
     return [basal] if full is None else [basal, full]
 
 
-def _panels(number: int) -> go.Figure:
-    titles = PANELS if number > 1 else None
-    return make_subplots(rows=1, cols=number, subplot_titles=titles, horizontal_spacing=0.04)
+def _panels(number: int, titles: Sequence[str] | None) -> go.Figure:
+    if titles is None:
+        titles = tuple(PANELS.values()) if number > 1 else ()
+    return make_subplots(
+        rows=1, cols=number, subplot_titles=titles or None, horizontal_spacing=0.04
+    )
 
 
 def _limits(values: Sequence[np.ndarray], centred: bool) -> tuple[float, float]:

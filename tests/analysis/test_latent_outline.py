@@ -51,7 +51,7 @@ def test_text_is_read_back_exactly(corners: list[tuple[float, float]]) -> None:
 
 def test_a_long_stroke_keeps_its_shape() -> None:
     angle = np.linspace(0, 2 * np.pi, 500)
-    outline = Outline.drawn("full", 10 * np.cos(angle), 10 * np.sin(angle))
+    outline = Outline.drawn("full", list(10 * np.cos(angle)), list(10 * np.sin(angle)))
     assert outline is not None
     points = np.random.default_rng(0).uniform(-15, 15, (2000, 2))
     distance = np.linalg.norm(points, axis=1)

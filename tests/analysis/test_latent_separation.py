@@ -50,7 +50,7 @@ def test_what_is_apart_is_told_and_named() -> None:
     assert found.p_value == pytest.approx(1 / 31)
     assert found.recall.index[0] == "A"
     # A is found nearly always; the other two are a coin's toss.
-    assert found.recall.loc["A", "basal"] > 0.9
+    assert found.recall["basal"]["A"] > 0.9
     assert found.accuracy["basal"] == pytest.approx((1 + 0.5 + 0.5) / 3, abs=0.1)
     told = tell_separation(found)
     assert "still tells perturbations apart" in told

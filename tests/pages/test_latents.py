@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from sams_core.figures.latents import PANELS
 from tests.pages.conftest import OpenPage
 from tests.support.example_run import GENES, N_CELLS, SINGLES, write_manifest
 from tests.support.snippets import check_snippets, shown_figures
@@ -129,7 +130,7 @@ class TestGenes:
         assert not app.exception
         assert "prepared without them" in app.info[0].value
         assert "python -m sams_core prepare" in app.info[0].value
-        assert app.segmented_control(key="expression").options == ["Expected"]
+        assert "expression" not in [each.key for each in app.segmented_control]
         assert len(app.warning) == 1
 
     def test_an_unknown_gene_is_told(self, open_page: OpenPage) -> None:
@@ -232,6 +233,10 @@ def test_spaces(open_page: OpenPage, example_folder: Path, space: str) -> None:
         figure = shown_figures(app)["cell_maps"]
         panels = {trace["xaxis"] for trace in figure["data"]}
         assert len(panels) == (2 if space == "Both" else 1)
+        titles = [each["text"] for each in figure["layout"]["annotations"]]
+        assert titles == [
+            title for name, title in PANELS.items() if space in ("Both", name.capitalize())
+        ]
 
 
 def test_gene_sets_colour_cells_and_perturbations(
