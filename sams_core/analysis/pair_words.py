@@ -11,6 +11,8 @@ from sams_core.analysis.markdown import escape
 from sams_core.analysis.pair_ranking import Goal
 
 LOG2 = "log2 units"
+NEGLIGIBLE = 0.05
+"""Interactions below it, in log2 units a gene (about 3.5%), are not worth a word."""
 ADDITIVE = (
     "Each pair is predicted at dose 1, and no pair has to be measured for it: **in the model's "
     "latent space the shifts of the two simply add up**. All that a pair can do beyond its "
@@ -67,10 +69,10 @@ def tell_best(ranked: pd.DataFrame, goal: Goal) -> str:
     if goal.has_parts:
         text += f" {tell_gains(ranked, goal)}"
     elif goal.kind == "interaction":
-        number = int((ranked["lower"] > 0).sum())
+        number = int((ranked["lower"] > NEGLIGIBLE).sum())
         text += (
-            f" In {number:,} pair{'' if number == 1 else 's'} the interaction is larger than its "
-            "uncertainty."
+            f" In {number:,} pair{'' if number == 1 else 's'} it is more than {NEGLIGIBLE} "
+            f"{LOG2} a gene beyond its uncertainty."
         )
     return text
 

@@ -6,6 +6,7 @@ A search runs in a thread of its own, as a page's script cannot wait for it. The
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from sams_core.errors import SamsError
 if TYPE_CHECKING:
     from sams_core.analysis.pair_search import PairSearch
 
+_LOG = logging.getLogger(__name__)
 KEPT = 8
 """Results that are kept for everybody."""
 AT_ONCE = {"small": 2, "large": 1}
@@ -169,8 +171,9 @@ class Searches:
             job.problem = str(error)
             return
         except Exception:
+            _LOG.exception("A search failed")
             job.problem = "The search failed: choose something else, or start the app again."
-            raise
+            return
         job.result = found
         if keep and found.complete:
             with self._lock:

@@ -16,10 +16,7 @@ from sams_core.explorer.controls import pick
 from sams_core.explorer.links import tell
 from sams_core.explorer.search_page import MAP_KEY, Found, choose
 from sams_core.explorer.widgets import show_figure
-from sams_core.figures.search_map import MapView, pair_map
-
-READABLE = 50
-"""Perturbations whose names can be read on a map."""
+from sams_core.figures.search_map import READABLE, MapView, pair_map
 
 
 def views(goal: Goal) -> dict[str, MapView]:

@@ -12,10 +12,16 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from sams_core.figures.mask_layout import LABELLED_ROW_PIXELS, row_pixels, shorten
+from sams_core.figures.mask_layout import shorten
 from sams_core.figures.style import DIVERGING, LINE, PURPLE, SEQUENTIAL, apply_style
 
+READABLE = 50
+"""Perturbations whose names can be read."""
 _HOVER_DIGITS = 3
+_DENSE_MAP = 640
+"""Height in pixels of a map without names."""
+_SMALLEST_FRAME = 5
+"""Pixels from the middle of the chosen pair to its frame, at least."""
 _REACH = 400
 """Pixels from a point's middle within which it answers; the nearest point does."""
 
@@ -64,8 +70,8 @@ def pair_map(
     """
     names = [str(name) for name in values.index]
     z = values.to_numpy(np.float64)
-    pixels = row_pixels(len(names))
-    fig = go.Figure(_cells(z, view, pixels))
+    pixels = _row_pixels(len(names))
+    fig = go.Figure(_cells(z, view))
     points = np.argwhere(np.isfinite(z))
     fig.add_trace(_points(points, z, names, view))
     dots = [at for at in points.tolist() if frozenset((names[at[0]], names[at[1]])) in marked]
@@ -82,15 +88,21 @@ def pair_map(
         )
     apply_style(fig, height=round(pixels * len(names)) + 190)
     fig.update_layout(showlegend=False, dragmode=False, hovermode="closest", hoverdistance=_REACH)
-    _name_axes(fig, names, labelled=pixels >= LABELLED_ROW_PIXELS)
-    _frame(fig, names, chosen)
+    _name_axes(fig, names, labelled=len(names) <= READABLE)
+    _frame(fig, names, chosen, max(0.5, _SMALLEST_FRAME / pixels))
     return fig
 
 
-def _cells(z: NDArray[np.float64], view: MapView, pixels: float) -> go.Heatmap:
+def _row_pixels(n: int) -> float:
+    if n > READABLE:
+        return _DENSE_MAP / n
+    return 24.0 if n <= 30 else 15.0
+
+
+def _cells(z: NDArray[np.float64], view: MapView) -> go.Heatmap:
     known = np.abs(z[np.isfinite(z)])
     limit = max(float(np.quantile(known, 0.99)), 1e-6) if known.size else 1.0
-    labelled = pixels >= LABELLED_ROW_PIXELS
+    labelled = len(z) <= READABLE
     return go.Heatmap(
         z=np.round(z, 4),
         zmin=-limit if view.signed else 0.0,
@@ -145,12 +157,12 @@ def _name_axes(fig: go.Figure, names: list[str], *, labelled: bool) -> None:
     fig.update_xaxes(range=[-0.5, len(names) - 0.5], tickangle=-90, **shared)
 
 
-def _frame(fig: go.Figure, names: list[str], chosen: Sequence[str]) -> None:
+def _frame(fig: go.Figure, names: list[str], chosen: Sequence[str], half: float) -> None:
     if len(chosen) != 2 or not set(chosen) <= set(names):
         return
     row, column = (names.index(name) for name in chosen)
     for x, y in ((column, row), (row, column)):
         fig.add_shape(
-            **{"type": "rect", "x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5},
+            **{"type": "rect", "x0": x - half, "x1": x + half, "y0": y - half, "y1": y + half},
             line={"color": PURPLE, "width": 2},
         )
