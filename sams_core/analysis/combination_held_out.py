@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sams_core.analysis.baselines import single_effects
 from sams_core.analysis.combination_doses import condition_doses
-from sams_core.analysis.combination_trust import dosage_row
+from sams_core.analysis.combination_trust import dosage_matrix
 from sams_core.analysis.effect_tables import pearson, two_digits
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _additive(
     """Sums of the singles' effects in training cells, (n, G); NaN where one was never measured."""
     known = {str(name) for name in masks.obs_names}
     conditions = [condition_doses(str(name), known) or {} for name in effects.obs_names]
-    dosages = np.array([dosage_row(doses, masks) for doses in conditions])
+    dosages = dosage_matrix(conditions, masks)
     training = np.asarray(effects.layers["data_ate_train"], dtype=float)
     singles = single_effects(training, dosages)
     wanted = dosages[rows]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sams_core.analysis.combination_trust import training_dosages
+from sams_core.analysis.combination_trust import dosage_matrix, training_dosages
 from sams_core.analysis.effect_tables import (
     CELL_WORDS,
     Cells,
@@ -72,8 +72,7 @@ def extrapolation(masks: AnnData, effects: AnnData, doses: Mapping[str, float]) 
     shift = np.asarray(masks.layers["effect"], dtype=float)
     _, dosages = training_dosages(effects, masks)
     reached = np.abs(np.vstack([np.zeros_like(shift[:1]), dosages @ shift])).max(axis=0)
-    amounts = np.array([float(doses.get(str(name), 0.0)) for name in masks.obs_names])
-    wanted = np.abs(amounts @ shift)
+    wanted = np.abs(dosage_matrix([doses], masks)[0] @ shift)
     ratio = wanted / np.maximum(reached, 1.0)
     farthest = int(ratio.argmax())
     if ratio[farthest] <= FAR:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +68,7 @@ def nearest_training(effects: AnnData, masks: AnnData, doses: Mapping[str, float
     (perturbations that both have).
     """
     names, dosages = training_dosages(effects, masks)
-    wanted = dosage_row(doses, masks)
+    wanted = dosage_matrix([doses], masks)[0]
     shared = ((dosages != 0) & (wanted != 0)).sum(axis=1)
     table = pd.DataFrame(
         {
@@ -95,19 +95,21 @@ def typical_distance(effects: AnnData, masks: AnnData) -> float:
 
 def training_dosages(effects: AnnData, masks: AnnData) -> tuple[list[str], FloatArray]:
     """Names and (C, T) dosages of the conditions with training cells."""
+    seen = effects.obs_names[effects.obs["seen_in_training"].astype(bool)]
     known = {str(name) for name in masks.obs_names}
-    names, rows = [], []
-    for condition in effects.obs_names[effects.obs["seen_in_training"].astype(bool)]:
-        doses = condition_doses(str(condition), known)
-        if doses is not None:
-            names.append(str(condition))
-            rows.append(dosage_row(doses, masks))
-    return names, np.array(rows).reshape(len(rows), masks.n_obs)
+    doses = {str(name): condition_doses(str(name), known) for name in seen}
+    found = {name: each for name, each in doses.items() if each is not None}
+    return list(found), dosage_matrix(list(found.values()), masks)
 
 
-def dosage_row(doses: Mapping[str, float], masks: AnnData) -> npt.NDArray[np.float64]:
-    """(T,) dose of each perturbation of the model."""
-    return np.array([float(doses.get(str(name), 0.0)) for name in masks.obs_names])
+def dosage_matrix(doses: Sequence[Mapping[str, float]], masks: AnnData) -> npt.NDArray[np.float64]:
+    """(n, T) dose of each perturbation of the model in each of n conditions."""
+    place = {str(name): at for at, name in enumerate(masks.obs_names)}
+    matrix = np.zeros((len(doses), len(place)))
+    for row, each in zip(matrix, doses, strict=True):
+        for name, dose in each.items():
+            row[place[name]] = dose
+    return matrix
 
 
 def _distances(a: FloatArray, b: FloatArray, masks: AnnData) -> npt.NDArray[np.float64]:

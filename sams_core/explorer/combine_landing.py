@@ -22,13 +22,11 @@ _COLUMNS = {
     "share": st.column_config.NumberColumn(
         "Of the neighbours",
         format="percent",
-        step=0.01,
         help="Share of the measured cells next to them.",
     ),
     "share_of_all": st.column_config.NumberColumn(
         "Of all cells",
         format="percent",
-        step=0.01,
         help="Share of all cells on the map: what chance gives.",
     ),
 }

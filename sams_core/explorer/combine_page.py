@@ -122,6 +122,17 @@ class CombinePage:
         """How much wider than the posterior's the checkpoint's intervals have to be."""
         return interval_scale(self.run.metrics())
 
+    @property
+    def told_intervals(self) -> str:
+        """What the intervals rest on."""
+        if "intervals" in self.run.metrics():
+            return self.scale.sentence
+        return (
+            "Intervals are the posterior's own, and probably too narrow: this checkpoint was "
+            "prepared without holding them against held-out cells. To have them checked, run "
+            f"python -m sams_core prepare {self.run.folder.name}."
+        )
+
     @cached_property
     def condition(self) -> str | None:
         """Name of the measured condition with this combination, if there is one."""

@@ -33,7 +33,7 @@ def show_trust(page: CombinePage) -> None:
     scores = _scores(page.run.cache_key, len(page.chosen), page)
     told = combination_held_out.tell_scores(scores, page.run.folder.name)
     _score(cards, scores)
-    st.caption(f"{escape(told)} {escape(page.scale.sentence)}")
+    st.caption(f"{escape(told)} {escape(page.told_intervals)}")
     for warning in _warnings(page, arms):
         st.warning(escape(warning), icon=":material/trending_up:")
 
