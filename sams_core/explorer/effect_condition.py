@@ -20,7 +20,14 @@ from sams_core.analysis.markdown import plain
 from sams_core.errors import SamsError
 from sams_core.explorer import card, controls, effect_code, links
 from sams_core.explorer.effect_columns import SHOWN, STATISTICS
-from sams_core.explorer.effect_page import CONDITION_KEY, EffectPage, Picked, follow, open_gene
+from sams_core.explorer.effect_page import (
+    CONDITION_KEY,
+    GENE_KEY,
+    EffectPage,
+    Picked,
+    follow,
+    open_gene,
+)
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.widgets import show_figure
 from sams_core.figures.effect_views import ma_plot, residual_intervals, volcano
@@ -54,7 +61,7 @@ class Choice(NamedTuple):
 @st.fragment
 def one_perturbation(page: EffectPage) -> None:
     """Compare all genes of one condition."""
-    follow()
+    follow(page, GENE_KEY)
     choice = _choose(page)
     try:
         with st.spinner("Asking the model what it expects to be measured…", show_time=False):
@@ -93,7 +100,7 @@ def one_perturbation(page: EffectPage) -> None:
         order = most_surprising if plot == RESIDUALS else effect_tables.strongest_first
         controls.table_to_open(
             order(shown)[[*SHOWN, *shown.columns.difference(SHOWN, sort=False)]],
-            lambda gene: open_gene(page, gene),
+            open_gene,
             key="condition_table",
             name=f"{name}_{choice.cells}_effects",
             column_config=STATISTICS,

@@ -9,7 +9,7 @@ from sams_core.analysis.evaluation_files import read_evaluation
 from sams_core.errors import SamsError
 from sams_core.explorer import controls, effect_code
 from sams_core.explorer.columns import FITS
-from sams_core.explorer.effect_page import EffectPage, follow, open_condition
+from sams_core.explorer.effect_page import CONDITION_KEY, EffectPage, follow, open_condition
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.run import Run
 from sams_core.explorer.widgets import show_figure
@@ -19,7 +19,7 @@ from sams_core.figures.effects import fit_scatter
 @st.fragment
 def all_perturbations(page: EffectPage) -> None:
     """List every condition by how well the model fits it."""
-    follow()
+    follow(page, CONDITION_KEY)
     finding = effect_tables.describe_fits(page.fits)
     st.markdown(finding)
     left, right = st.columns([5, 4], gap="medium")
@@ -47,7 +47,7 @@ def all_perturbations(page: EffectPage) -> None:
         )
     controls.table_to_open(
         page.fits,
-        lambda condition: open_condition(page, condition),
+        open_condition,
         key="fit_table",
         name=f"{page.run.name}_fits",
         column_config=FITS,

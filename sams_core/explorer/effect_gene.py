@@ -8,7 +8,13 @@ from sams_core.analysis import effect_tables
 from sams_core.analysis.markdown import escape
 from sams_core.explorer import controls, effect_code, links
 from sams_core.explorer.columns import EFFECTS
-from sams_core.explorer.effect_page import GENE_KEY, EffectPage, follow, open_condition
+from sams_core.explorer.effect_page import (
+    CONDITION_KEY,
+    GENE_KEY,
+    EffectPage,
+    follow,
+    open_condition,
+)
 from sams_core.explorer.widgets import show_figure
 from sams_core.figures.effects import gene_dots
 
@@ -16,7 +22,7 @@ from sams_core.figures.effects import gene_dots
 @st.fragment
 def one_gene(page: EffectPage) -> None:
     """Look up which perturbations move one gene."""
-    follow()
+    follow(page, CONDITION_KEY)
     links.tell(GENE_KEY, page.genes)
     links.tell("gene_fdr", controls.FDR_WORDS)
     links.tell_number("gene_top", 5, 60)
@@ -47,7 +53,7 @@ def one_gene(page: EffectPage) -> None:
     st.caption("Bars are one standard error: from sampling for the model, from cells for the data.")
     controls.table_to_open(
         shown,
-        lambda condition: open_condition(page, condition),
+        open_condition,
         key="gene_table",
         name=name,
         column_config=EFFECTS,

@@ -11,7 +11,7 @@ from sams_core.explorer import controls, links
 from sams_core.explorer.effect_code import GeneListCode
 from sams_core.explorer.effect_columns import LISTS
 from sams_core.explorer.effect_gene import pick_all_cells, pick_limit
-from sams_core.explorer.effect_page import EffectPage, Picked, follow, open_condition
+from sams_core.explorer.effect_page import CONDITION_KEY, EffectPage, Picked, follow, open_condition
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.widgets import show_figure
 from sams_core.figures.effect_lists import effect_heatmap, list_dots
@@ -29,7 +29,7 @@ SORTS = {
 @st.fragment
 def gene_list(page: EffectPage) -> None:
     """Look up which perturbations move a list of genes."""
-    follow()
+    follow(page, CONDITION_KEY)
     links.tell("genes_sort", SORTS)
     links.tell("genes_fdr", controls.FDR_WORDS)
     links.tell_number("genes_top", 5, 60)
@@ -124,7 +124,7 @@ def _show(page: EffectPage, table: pd.DataFrame, code: GeneListCode, limit: int)
         st.caption("A filled diamond: the list as a whole differs from all other genes.")
     controls.table_to_open(
         table,
-        lambda condition: open_condition(page, condition),
+        open_condition,
         key="list_table",
         name=f"{name}_perturbations",
         column_config=LISTS,

@@ -88,24 +88,39 @@ class EffectPage:
         return control_cells(self.table, cells, int(splits.get("test", 0)))
 
 
-def open_condition(page: EffectPage, condition: str) -> None:
+def open_condition(condition: str) -> None:
     """Show one condition in the first view; only in callbacks."""
-    # A value that was never set before does not reach the address when a button sets it.
-    st.session_state.setdefault(CONDITION_KEY, effect_tables.strongest_condition(page.table))
-    st.session_state[CONDITION_KEY] = condition
-    st.session_state[VIEW_KEY] = VIEWS[0]
-    st.session_state[_OPENED] = True
+    _open(CONDITION_KEY, condition, VIEWS[0])
 
 
-def open_gene(page: EffectPage, gene: str) -> None:
+def open_gene(gene: str) -> None:
     """Show one gene in the second view; only in callbacks."""
-    st.session_state.setdefault(GENE_KEY, effect_tables.most_moved_gene(page.table))
-    st.session_state[GENE_KEY] = gene
-    st.session_state[VIEW_KEY] = VIEWS[1]
+    _open(GENE_KEY, gene, VIEWS[1])
+
+
+def _open(key: str, value: str, view: str) -> None:
+    st.session_state[key] = value
+    st.session_state[VIEW_KEY] = view
     st.session_state[_OPENED] = True
 
 
-def follow() -> None:
-    """Draw the whole page again if a button in this fragment has opened another view."""
+def follow(page: EffectPage, *keys: str) -> None:
+    """Draw the whole page again if a button in this fragment has opened another view.
+
+    Parameters
+    ----------
+    page
+        The page.
+    *keys
+        What buttons in this fragment choose in other views. A value that was never set before does
+        not reach the address when a button sets it.
+    """
     if st.session_state.pop(_OPENED, False):
         st.rerun()
+    for key in keys:
+        known, first = {
+            CONDITION_KEY: (page.conditions, effect_tables.strongest_condition),
+            GENE_KEY: (page.genes, effect_tables.most_moved_gene),
+        }[key]
+        asked = st.query_params.get(key)
+        st.session_state.setdefault(key, asked if asked in known else first(page.table))
