@@ -9,6 +9,7 @@ from sams_core import explorer
 page = explorer.navigation()
 st.set_page_config(page_title=f"{page.title} · sams_core")
 st.logo("assets/logo.svg", size="large", icon_image="assets/logo_icon.svg")
+explorer.steady_history()
 explorer.sidebar()
 explorer.save_view(page)
 explorer.stage(page)

@@ -99,16 +99,23 @@ def tables(page: MaskPage) -> None:
     if not page.with_mask:
         perturbation_table(page)
         return
-    by_perturbation, by_latent = st.tabs(["Perturbations", "Latent dimensions"])
-    with by_perturbation:
-        perturbation_table(page)
-    with by_latent:
-        explorer.show_table(
-            mask_tables.latent_table(masks, page.threshold),
-            key="mask_latents",
-            name=f"{run.name}_mask_by_latent",
-            column_config=MASK_LATENTS,
-        )
+    by_perturbation, by_latent = st.tabs(
+        ["Perturbations", "Latent dimensions"],
+        key="mask_table",
+        bind="query-params",
+        on_change="rerun",
+    )
+    if by_perturbation.open:
+        with by_perturbation:
+            perturbation_table(page)
+    if by_latent.open:
+        with by_latent:
+            explorer.show_table(
+                mask_tables.latent_table(masks, page.threshold),
+                key="mask_latents",
+                name=f"{run.name}_mask_by_latent",
+                column_config=MASK_LATENTS,
+            )
 
 
 def perturbation_table(page: MaskPage) -> None:

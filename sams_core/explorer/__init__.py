@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sams_core.explorer.glossary import GLOSSARY
+from sams_core.explorer.history import steady_history
 from sams_core.explorer.navigation import front_door, navigation
 from sams_core.explorer.run import Run
 from sams_core.explorer.save_view import save_view
@@ -24,5 +25,6 @@ __all__ = [
     "show_table",
     "sidebar",
     "stage",
+    "steady_history",
     "warm_up",
 ]

@@ -50,7 +50,7 @@ PAGES = {
 # Plotly's camera saves what the theme shows; `exports` presses it for what is to be printed.
 _STYLE = """<style>
 [data-tag] * { color: light-dark(#FFFFFF, #11181D) !important; }
-.modebar-btn[data-title^="Download plot"] { display: none !important; }
+.modebar-btn[data-title^="Download plot"], .st-key-history { display: none !important; }
 </style>"""
 
 
