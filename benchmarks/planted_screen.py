@@ -92,7 +92,7 @@ class Planted:
 
 
 def plant(
-    *, n_of_pathway: int = 9, n_measured: int = 12, n_unmeasured: int = 24, seed: int = 0
+    *, n_of_pathway: int = 10, n_measured: int = 16, n_unmeasured: int = 24, seed: int = 0
 ) -> Planted:
     """Draw a screen's truth.
 

@@ -1,24 +1,8 @@
-"""Intervals that cover measurements as often as they say, from conditions held out of training.
+"""Calibrated intervals of a checkpoint: what they rest on, and what they call an interaction.
 
-The posterior of E and M says how well a perturbation's place in latent space is known, given the
-decoder. The decoder itself is a point estimate, and its error is in no posterior interval. So the
-error of a prediction is given the variance ::
-
-    factor^2 (sd^2 + a additive^2 + e excess^2 + f shortfall^2 + constant)
-
-with the posterior's sd, the sum of the singles' effects, and what the prediction has beyond that
-sum or short of it; and never less than the posterior's. Shares and constant are fitted by weighted
-least squares to squared residuals on held-out cells, less the variance of the measurement.
-
-The factor is conformal, with the shares fitted to other conditions (cross-conformal prediction,
-Vovk 2015; genes within conditions that weigh the same: Lee, Barber & Willett 2023,
-"Distribution-free inference with hierarchical data"). With K conditions, the level is
-``0.9 (K + 1) / K`` and z its normal quantile. A residual r whose measurement has standard error se
-has the score ``sqrt(max(0, r^2 / z^2 - se^2) / variance)``: the smallest factor at which a normal
-interval, widened by the measurement's noise, has it. The factor is the quantile of the scores at
-the level, or 1 if it is larger, times ``z / 1.645``. Without noise that is the conformal quantile;
-noise is taken off as far as it is normal. What follows holds on average over conditions like the K,
-not for each kind of them.
+Posterior intervals are too narrow, and are widened to cover measurements of conditions held out of
+training; :mod:`sams_core.analysis.interval_errors` says how, and
+:mod:`sams_core.analysis.interval_conditions` measures them.
 
 For a page::
 
@@ -35,71 +19,23 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import nnls
-from scipy.stats import norm
 
-FloatArray = npt.NDArray[np.float64]
+from sams_core.analysis.interval_errors import (
+    MIN_CONDITIONS,
+    POSTERIOR,
+    ErrorModel,
+    FloatArray,
+    Z,
+)
+
 Basis = Literal["unseen_combinations", "seen_combinations", "singles"]
 
-LEVEL = 0.9
-"""Share of the truth that an interval is to cover."""
-Z = float(norm.ppf(0.5 + LEVEL / 2))
-MIN_CONDITIONS = 10
-"""With fewer conditions no finite interval is known to cover 90 %."""
-
-_FOLDS = 10
-_REWEIGHTINGS = 8
-_OUTLIER = 4.0  # residuals beyond so many standard deviations count as this many in the fit
 _BASIS_WORDS = {
     "unseen_combinations": "combinations that training never saw",
     "seen_combinations": "combinations that training saw, on cells that it did not see",
     "singles": "single perturbations, on cells that training did not see",
 }
-
-
-@dataclass(frozen=True)
-class ErrorModel:
-    """Variance of a prediction's error.
-
-    Attributes
-    ----------
-    factor
-        By which standard deviations are multiplied last.
-    additive, excess, shortfall
-        Shares of the squares of the sum of the singles' effects and of the interaction, where it
-        goes the way of that sum and where it goes against it. A response that grows is harder to
-        extrapolate than one that levels off.
-    constant
-        Variance that every prediction has.
-    n_conditions
-        Conditions that it was fitted to; 0 for the posterior alone.
-    """
-
-    factor: float = 1.0
-    additive: float = 0.0
-    excess: float = 0.0
-    shortfall: float = 0.0
-    constant: float = 0.0
-    n_conditions: int = 0
-
-    def sd(
-        self, posterior_sd: npt.ArrayLike, additive: npt.ArrayLike, interaction: npt.ArrayLike
-    ) -> FloatArray:
-        """Standard deviation of the error.
-
-        Parameters
-        ----------
-        posterior_sd, additive, interaction
-            Posterior standard deviation of the quantity, sum of the singles' effects, and
-            predicted deviation from it, in one unit and of shapes that broadcast.
-        """
-        posterior = np.square(np.asarray(posterior_sd, np.float64))
-        shares = np.array([self.additive, self.excess, self.shortfall, self.constant])
-        features = _features(np.asarray(additive), np.asarray(interaction))
-        variance = self.factor**2 * (posterior + features @ shares)
-        return np.asarray(np.sqrt(np.maximum(variance, posterior)))
 
 
 @dataclass(frozen=True)
@@ -114,13 +50,14 @@ class IntervalScale:
         Of its deviation from the sum of the singles, log2 units.
     along_sum
         Of the interaction along the sum, as a share of the sum: see :func:`interaction_call`.
+        Without measured interactions it has no conditions, and ``interaction`` is ``effect``.
     basis
         Kind of the held-out conditions; None for the posterior alone.
     """
 
-    effect: ErrorModel = ErrorModel()
-    interaction: ErrorModel = ErrorModel()
-    along_sum: ErrorModel = ErrorModel()
+    effect: ErrorModel = POSTERIOR
+    interaction: ErrorModel = POSTERIOR
+    along_sum: ErrorModel = POSTERIOR
     basis: Basis | None = None
 
     @property
@@ -140,11 +77,13 @@ class IntervalScale:
             f"90 % intervals are widened to cover the measurements of {self.n_conditions} "
             f"{_BASIS_WORDS[self.basis]}."
         )
+        if not self.along_sum.n_conditions:
+            said += " Too few interactions were measured to check their intervals apart."
         if self.basis == "unseen_combinations":
             return said
         if self.basis == "seen_combinations":
             return f"{said} For combinations that training did not see they can be too narrow."
-        return f"{said} No combination checks them: for combinations they can be too narrow."
+        return f"{said} For combinations they can be too narrow."
 
     def widen(self, table: pd.DataFrame) -> pd.DataFrame:
         """Put calibrated intervals into a prediction's table.
@@ -183,7 +122,9 @@ class InteractionCall:
     Attributes
     ----------
     kind
-        ``"synergy"`` or ``"suppression"`` where the interval leaves out 0, else ``"none"``.
+        ``"synergy"`` or ``"suppression"`` where the interval leaves out 0, else ``"none"``;
+        ``"unchecked"`` where nothing calibrates the interval, as the posterior alone finds
+        interactions everywhere.
     share, lower, upper
         Interaction along the sum, as a share of the sum, with its 90 % interval: 0.5 is half as
         much again as the sum, -1 no effect at all.
@@ -191,7 +132,7 @@ class InteractionCall:
         Standard deviation over posterior draws alone.
     """
 
-    kind: Literal["synergy", "suppression", "none"]
+    kind: Literal["synergy", "suppression", "none", "unchecked"]
     share: float
     lower: float
     upper: float
@@ -201,6 +142,11 @@ class InteractionCall:
     def sentence(self) -> str:
         """The call in words."""
         said = f"{self.share:+.0%} (90 % interval {self.lower:+.0%} to {self.upper:+.0%})"
+        if self.kind == "unchecked":
+            return (
+                f"Interaction along the sum of the singles: {said} of it. No held-out conditions "
+                "check this interval, so it calls neither synergy nor suppression."
+            )
         if self.kind == "none":
             return f"No interaction detectable along the sum of the singles: {said} of it."
         word, than = ("Synergy", "more") if self.kind == "synergy" else ("Suppression", "less")
@@ -233,13 +179,31 @@ def interaction_call(draws: FloatArray, scale: IntervalScale) -> InteractionCall
     scale
         The checkpoint's calibration.
     """
-    values = along_sum(draws, sum_of_singles(draws))
+    direction = sum_of_singles(draws)
+    values = along_sum(draws, direction)
     share, posterior_sd = float(values.mean()), float(values.std(ddof=1))
-    half = Z * float(scale.along_sum.sd(posterior_sd, 1.0, share))
-    kind: Literal["synergy", "suppression", "none"] = "none"
-    if abs(share) > half:
+    half = Z * _sd_along_sum(draws, direction, scale)
+    kind: Literal["synergy", "suppression", "none", "unchecked"] = "none"
+    if scale.basis is None:
+        kind = "unchecked"
+    elif abs(share) > half:
         kind = "synergy" if share > 0 else "suppression"
     return InteractionCall(kind, share, share - half, share + half, posterior_sd)
+
+
+def _sd_along_sum(draws: FloatArray, direction: FloatArray, scale: IntervalScale) -> float:
+    """Standard deviation of the error of the interaction along the sum.
+
+    Where no measured interaction calibrates it, errors of genes are taken to go together, which
+    no combination of them exceeds.
+    """
+    values = along_sum(draws, direction)
+    if scale.along_sum.n_conditions or scale.basis is None:
+        return float(scale.along_sum.sd(values.std(ddof=1), 1.0, values.mean()))
+    interaction = draws[-1] - draws[:-1].sum(0)
+    sd = scale.interaction.sd(interaction.std(0, ddof=1), direction, interaction.mean(0))
+    length = max(float(direction @ direction), np.finfo(float).tiny)
+    return float(np.abs(direction) @ sd / length)
 
 
 def sum_of_singles(draws: FloatArray) -> FloatArray:
@@ -260,95 +224,3 @@ def along_sum(effects: FloatArray, direction: FloatArray) -> FloatArray:
     interaction = effects[-1] - effects[:-1].sum(0)
     length = max(float(direction @ direction), np.finfo(float).tiny)
     return np.asarray(interaction @ direction / length)
-
-
-def fit_error_model(
-    residual: FloatArray,
-    noise: FloatArray,
-    posterior_sd: FloatArray,
-    additive: FloatArray,
-    interaction: FloatArray,
-    condition: npt.NDArray[np.intp],
-) -> ErrorModel | None:
-    """Fit the variance of errors to residuals of held-out conditions.
-
-    Parameters
-    ----------
-    residual : (N,) array
-        Measurement minus prediction, of genes in conditions.
-    noise : (N,) array
-        Standard errors of the measurements.
-    posterior_sd, additive, interaction : (N,) arrays
-        As in :meth:`ErrorModel.sd`.
-    condition : (N,) array
-        Number of the condition of each.
-
-    Returns
-    -------
-    None for fewer than :data:`MIN_CONDITIONS` conditions.
-    """
-    n_conditions = np.unique(condition).size
-    if n_conditions < MIN_CONDITIONS:
-        return None
-    known = np.stack([residual**2, noise**2, posterior_sd**2], axis=1)
-    columns = np.concatenate([known, _features(additive, interaction)], axis=1)
-    level = LEVEL * (n_conditions + 1) / n_conditions
-    z = float(norm.ppf(0.5 + level / 2))
-    fold = np.unique(condition, return_inverse=True)[1] % _FOLDS
-    score = np.empty(len(columns))
-    for part in range(_FOLDS):
-        inside = fold == part
-        shares = _fit_shares(columns[~inside], condition[~inside])
-        squares, noises, posterior, *features = columns[inside].T
-        variance = posterior + np.transpose(features) @ shares
-        excess = np.maximum(squares / z**2 - noises, 0.0)
-        score[inside] = np.sqrt(excess / np.maximum(variance, np.finfo(float).tiny))
-    factor = max(1.0, weighted_quantile(score, condition, level)) * z / Z
-    shares = _fit_shares(columns, condition)
-    names = ("additive", "excess", "shortfall", "constant")
-    fitted = dict(zip(names, shares.tolist(), strict=True))
-    return ErrorModel(factor, n_conditions=n_conditions, **fitted)
-
-
-def _features(additive: FloatArray, interaction: FloatArray) -> FloatArray:
-    """Squares of the sum, of what goes beyond it and of what falls short, and 1: (..., 4)."""
-    additive, interaction = np.broadcast_arrays(additive, interaction)
-    square, beyond = np.square(interaction), additive * interaction > 0
-    parts = [np.square(additive), square * beyond, square * ~beyond, np.ones_like(square)]
-    return np.stack(parts, axis=-1).astype(np.float64)
-
-
-def weighted_quantile(score: FloatArray, condition: npt.NDArray[np.intp], level: float) -> float:
-    """Smallest score that a share ``level`` of the scores does not exceed.
-
-    Parameters
-    ----------
-    score : (N,) array
-        Scores.
-    condition : (N,) array
-        Condition of each; conditions weigh the same, whatever their number of scores.
-    level
-        In (0, 1].
-    """
-    _, place, count = np.unique(condition, return_inverse=True, return_counts=True)
-    order = np.argsort(score, kind="stable")
-    weight = np.cumsum((1.0 / count[place])[order]) / count.size
-    return float(score[order[np.searchsorted(weight, level * (1 - 1e-12))]])
-
-
-def _fit_shares(columns: FloatArray, condition: npt.NDArray[np.intp]) -> FloatArray:
-    """Non-negative coefficients of features, weighted by the precision of squared residuals.
-
-    Columns are the squared residual, the variances of measurement and posterior, and features.
-    """
-    _, place, count = np.unique(condition, return_inverse=True, return_counts=True)
-    observed, base, features = columns[:, 0], columns[:, 1] + columns[:, 2], columns[:, 3:]
-    shares = np.zeros(features.shape[1])
-    shares[-1] = max(float(np.mean(observed - base)), 0.0)
-    floor = 1e-12 + 1e-6 * float(np.mean(observed))
-    for _ in range(_REWEIGHTINGS):
-        expected = base + features @ shares + floor
-        squares = np.minimum(observed, _OUTLIER**2 * expected)
-        weight = 1 / (expected * np.sqrt(count[place]))
-        shares, _ = nnls(features * weight[:, None], (squares - base) * weight)
-    return np.asarray(shares)

@@ -13,14 +13,17 @@ from sams_core.analysis.combination_draws import combination_draws
 from sams_core.analysis.condition_effects import condition_dosages
 from sams_core.analysis.differential import group_statistics
 from sams_core.analysis.interval_calibration import (
-    MIN_CONDITIONS,
     Basis,
-    ErrorModel,
-    FloatArray,
     IntervalScale,
     along_sum,
-    fit_error_model,
     sum_of_singles,
+)
+from sams_core.analysis.interval_errors import (
+    MIN_CONDITIONS,
+    POSTERIOR,
+    ErrorModel,
+    FloatArray,
+    fit_error_model,
 )
 from sams_core.data.screen import Screen
 from sams_core.perturbation_model import PerturbationModel
@@ -163,9 +166,7 @@ def _by_combinations(
         report(done / min(len(found), MAX_CONDITIONS))
     fitted = effect.fit()
     assert fitted is not None
-    return IntervalScale(
-        fitted, deviation.fit() or fitted, share.fit() or ErrorModel(), basis=basis
-    )
+    return IntervalScale(fitted, deviation.fit() or fitted, share.fit() or POSTERIOR, basis=basis)
 
 
 def _by_singles(
