@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 N_BINS = 200
-_SMOOTH = 1.5
+_SMOOTH = 4.0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from sams_core.explorer.latent_colours import draw_cells
 from sams_core.explorer.latent_page import Drawn, LatentPage, Shown
 from sams_core.explorer.widgets import show_figure
 from sams_core.figures import latents
-from sams_core.figures.latent_density import DENSITY_FROM
+from sams_core.figures.latent_density import DENSITY_FROM, MAX_CONTOURS
 
 MAP_KEY = "cell_maps"
 OUTLINE_KEY = "lasso"
@@ -168,5 +168,8 @@ def _tell_number(page: LatentPage, shown: Shown) -> str:
     sample = f", a sample of the screen's {total:,}" if total > n else ""
     density = ""
     if n_shown > DENSITY_FROM:
-        density = " They are too many to draw one by one: shown are densities and means."
+        density = (
+            " They are too many to draw one by one: shown are densities, contours of "
+            f"{MAX_CONTOURS} categories at most, or means."
+        )
     return f"{n_shown:,} of {n:,} cells shown{sample}.{density}"

@@ -14,13 +14,14 @@ DENSITY_FROM = 100_000
 """Cells above which a map shows density instead of points."""
 N_SAMPLE = 4_000
 """Cells that hover and a lasso find on a map of density."""
+MAX_CONTOURS = 6
+"""Categories beside the control whose contours are drawn: more hide one another."""
 _SHADES = [[0.0, FAINT], [0.3, LINE], [1.0, "rgba(127, 143, 153, 0.95)"]]
 _LEVELS = (0.15, 0.95, 0.2)
 
 
-def add_density(fig: go.Figure, points: np.ndarray, at: dict[str, int]) -> None:
+def add_density(fig: go.Figure, points: np.ndarray, grid: Grid, at: dict[str, int]) -> None:
     """Shade where cells lie, by the logarithm of their number."""
-    grid = Grid.over(points)
     counts = grid.counts(points)
     x, y = grid.centres
     fig.add_heatmap(
@@ -36,14 +37,9 @@ def add_density(fig: go.Figure, points: np.ndarray, at: dict[str, int]) -> None:
 
 
 def add_contours(
-    fig: go.Figure,
-    points: np.ndarray,
-    everyone: np.ndarray,
-    look: dict[str, Any],
-    at: dict[str, int],
+    fig: go.Figure, points: np.ndarray, grid: Grid, look: dict[str, Any], at: dict[str, int]
 ) -> None:
     """Draw contours of some cells' density: 15%, 35% ... 95% of its highest."""
-    grid = Grid.over(everyone)
     x, y = grid.centres
     start, end, size = _LEVELS
     colour = look["color"]

@@ -11,9 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from sams_core.analysis.latent_density import Grid
 from sams_core.figures.effects import note
 from sams_core.figures.latent_density import (
     DENSITY_FROM,
+    MAX_CONTOURS,
     add_contours,
     add_density,
     add_mean_of,
@@ -67,7 +69,8 @@ def cells_by_category(
 ) -> go.Figure:
     """Cells on both maps, coloured by category; one legend entry drives both maps.
 
-    Above `DENSITY_FROM` cells, shades show where all cells lie and contours where each category.
+    Above `DENSITY_FROM` cells, shades show where all cells lie, and contours where the controls and
+    the first `MAX_CONTOURS` of the coloured categories do.
 
     Parameters
     ----------
@@ -104,7 +107,7 @@ def cells_by_category(
     if control in counts.index:
         looks.insert(0, (control, CONTROL, 1.0))
     if len(labels) > DENSITY_FROM:
-        _add_contours(fig, maps, labels, looks)
+        _add_contours(fig, maps, labels, looks[: MAX_CONTOURS + (control in counts.index)])
     else:
         _add_points(fig, maps, labels, looks, chosen)
     _finish(fig, height)
@@ -198,7 +201,7 @@ def add_outlines(fig: go.Figure, outlines: Sequence[tuple[int, np.ndarray]]) -> 
             path=f"M {way} Z",
             xref=f"x{suffix}",
             yref=f"y{suffix}",
-            line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
+            line={"color": BLUE, "width": 2, "dash": "dot"},
         )
     fig.update_layout(dragmode="lasso")
     return fig
@@ -305,11 +308,12 @@ def _add_contours(
     text = labels.astype(str).to_numpy()
     for column, points in enumerate(maps, start=1):
         at = {"row": 1, "col": column}
-        add_density(fig, points, at)
+        grid = Grid.over(points)
+        add_density(fig, points, grid, at)
         for name, colour, _ in looks:
             look = {"name": str(name), "legendgroup": str(name), "showlegend": column == 1}
             chosen = np.asarray(labels == name)
-            add_contours(fig, points[chosen], points, look | {"color": colour}, at)
+            add_contours(fig, points[chosen], grid, look | {"color": colour}, at)
         add_sample(fig, points, text, at)
 
 

@@ -10,6 +10,7 @@ from sams_core.analysis.latent_chosen import composition
 from sams_core.analysis.latent_separation import Separation
 from sams_core.figures import latents
 from sams_core.figures.latent_chosen import composition_bars, gene_differences
+from sams_core.figures.latent_density import MAX_CONTOURS
 from sams_core.figures.latent_perturbations import perturbation_map
 from sams_core.figures.latent_separation import separation_dots
 
@@ -169,6 +170,14 @@ class TestManyCells:
         assert {(x, y) for x, y in zip(sample.x, sample.y, strict=True)} <= {
             tuple(p) for p in maps()[0]
         }
+
+    def test_only_a_few_categories_have_contours(self) -> None:
+        names = [f"P{i}" for i in range(MAX_CONTOURS + 3)]
+        fig = latents.cells_by_category(
+            *maps(), categories(["control", *names]), control="control", order=names
+        )
+        drawn = {t.name for t in fig.data if t.type == "contour"}
+        assert drawn == {"control", *names[:MAX_CONTOURS]}
 
     def test_numbers_are_means_of_bins(self) -> None:
         value = np.arange(N, dtype=float)
