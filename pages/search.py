@@ -7,10 +7,11 @@ import streamlit as st
 from sams_core import explorer
 from sams_core.analysis import combination_tables, effect_tables
 from sams_core.analysis.evaluation_files import read_evaluation
+from sams_core.analysis.interval_calibration import interval_scale
 from sams_core.analysis.markdown import escape
 from sams_core.analysis.mask_tables import has_shift
 from sams_core.analysis.pair_ranking import rank_pairs
-from sams_core.analysis.pair_words import ADDITIVE, LEARNED, LUCK, tell_score
+from sams_core.analysis.pair_words import ADDITIVE, LEARNED, tell_intervals, tell_score
 from sams_core.errors import SamsError
 from sams_core.explorer import card, links
 from sams_core.explorer.search_controls import ranking_controls, request_controls
@@ -29,13 +30,14 @@ def searching() -> None:
     if search is None:
         return
     by, skip = ranking_controls(request)
-    ranked = rank_pairs(search, request.goal, by, run.effects(), skip=skip)
+    scale = interval_scale(run.metrics())
+    ranked = rank_pairs(search, request.goal, by, run.effects(), error=scale.effect, skip=skip)
     if ranked.empty:
         st.info("No pair is left: leave out less.", icon=":material/filter_alt_off:")
         return
     found = Found(request, search, ranked, by, skip)
     explore(found)
-    st.caption(LUCK)
+    st.caption(tell_intervals(request.goal, scale.sentence))
     order(found)
 
 

@@ -15,6 +15,7 @@ from sams_core.analysis.mask_tables import trained
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from sams_core.analysis.interval_calibration import ErrorModel
     from sams_core.analysis.pair_search import PairSearch
 
 Kind = Literal["raise", "lower", "towards", "interaction", "novelty"]
@@ -129,6 +130,7 @@ def rank_pairs(
     by: str,
     effects: AnnData,
     *,
+    error: ErrorModel | None = None,
     skip: Collection[str] = (),
 ) -> pd.DataFrame:
     """Rank the pairs of a search.
@@ -144,6 +146,9 @@ def rank_pairs(
         A column of the result: a value of `RANKINGS`.
     effects
         The checkpoint's effects, for measurements.
+    error
+        How much wider than the posterior's intervals of an effect on a gene have to be; that of
+        a gene set is widened like a gene's, as if its genes were wrong together.
     skip
         "measured" leaves out pairs that were measured, "seen" those seen in training, "direct"
         those with a perturbation of a gene that is wanted.
@@ -152,8 +157,8 @@ def rank_pairs(
     -------
     DataFrame
         The best first, indexed by the pair's name: ``rank``; ``first``, ``second``; ``value``;
-        where the model states an uncertainty ``sd`` (of the posterior), ``lower`` and ``upper``
-        (ends of the 90% interval, which allows for the Monte Carlo error, too); for goals that
+        where the model states an uncertainty ``sd``, ``lower`` and ``upper`` (ends of the 90%
+        interval, which allows for the Monte Carlo error, too); for goals that
         singles have ``alone_first``, ``alone_second``, ``additive`` (their sum), ``deviation``
         (value minus sum), ``deviation_sd`` and ``gain`` (how much better the pair is than the
         better single); ``cosine`` with a profile; ``interaction``, ``interaction_sd``,
@@ -163,7 +168,7 @@ def rank_pairs(
     table = search.table
     found = pd.DataFrame({"first": table["first"], "second": table["second"]})
     found["value"] = table[goal.column].astype(float)
-    _add_interval(found, table, goal)
+    _add_interval(found, table, goal, error)
     if goal.has_parts:
         _add_parts(found, table, goal)
     others = ("cosine", "interaction", "interaction_sd", "interaction_ratio", "novelty", "nearest")
@@ -191,7 +196,8 @@ def best_partners(ranked: pd.DataFrame, number: int) -> list[str]:
 def pair_row(ranked: pd.DataFrame, pair: Sequence[str]) -> pd.Series | None:
     """Row of two perturbations in either order; None where they are no pair of the table."""
     names = ("+".join(pair), "+".join(reversed(pair)))
-    return next((ranked.loc[name] for name in names if name in ranked.index), None)
+    rows = (ranked.index.get_loc(name) for name in names if name in ranked.index)
+    return next((ranked.iloc[row] for row in rows if isinstance(row, int)), None)
 
 
 def measured_pairs(ranked: pd.DataFrame) -> list[frozenset[str]]:
@@ -200,10 +206,15 @@ def measured_pairs(ranked: pd.DataFrame) -> list[frozenset[str]]:
     return [frozenset(pair) for pair in zip(found["first"], found["second"], strict=True)]
 
 
-def _add_interval(found: pd.DataFrame, table: pd.DataFrame, goal: Goal) -> None:
+def _add_interval(
+    found: pd.DataFrame, table: pd.DataFrame, goal: Goal, error: ErrorModel | None
+) -> None:
     if goal.kind == "novelty":
         return
     found["sd"] = table[f"{goal.column}_sd"]
+    if error is not None and goal.column == GOAL:
+        additive = table[f"{GOAL}_additive"]
+        found["sd"] = error.sd(found["sd"], additive, found["value"] - additive)
     reach = _QUANTILE * np.hypot(found["sd"], table[f"{goal.column}_se"])
     found["lower"], found["upper"] = found["value"] - reach, found["value"] + reach
     if not goal.has_parts:  # the size of an interaction

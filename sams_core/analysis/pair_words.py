@@ -110,6 +110,24 @@ def tell_gains(ranked: pd.DataFrame, goal: Goal) -> str:
     )
 
 
+def tell_intervals(goal: Goal, basis: str) -> str:
+    """Say what the intervals rest on, and what no interval allows for.
+
+    Parameters
+    ----------
+    goal
+        What pairs are ranked for.
+    basis
+        What is known of the intervals of effects on genes:
+        `sams_core.analysis.interval_calibration.IntervalScale.sentence`.
+    """
+    if goal.kind == "novelty":
+        return "The distance has no interval: it is between two predictions, not measurements."
+    if goal.kind in ("raise", "lower"):
+        return f"{basis} {LUCK}"
+    return f"Intervals are the posterior's own, and probably too narrow. {LUCK}"
+
+
 def tell_part(n_found: int, n_pairs: int) -> str:
     """Say that a search was cancelled, and what the table then holds."""
     return (

@@ -88,7 +88,7 @@ def _finding(values: pd.DataFrame, label: str, goal: Goal) -> str:
     text = f"{label} of {len(values):,} x {len(values):,} perturbations, clustered."
     if not np.isfinite(z).any():
         return text
-    at, beside = np.unravel_index(int(np.nanargmax(np.abs(z))), z.shape)
+    at, beside = (int(i) for i in np.unravel_index(int(np.nanargmax(np.abs(z))), z.shape))
     return (
         f"{text} Strongest: {escape(values.index[at])} + {escape(values.index[beside])}, "
         f"{z[at, beside]:.2f}. {quantity(goal)}."

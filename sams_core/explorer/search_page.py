@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from sams_core.analysis.pair_ranking import Goal
+from sams_core.analysis.pair_ranking import GOAL, Goal
 from sams_core.explorer.run import Run
 
 if TYPE_CHECKING:
@@ -116,15 +116,27 @@ class Found:
         if not request.everything:
             listed = repr(list(request.perturbations))
         uses = ", ".join(["Goal", *(["candidates"] if request.everything else []), "rank_pairs"])
+        scale, error = "", ""
+        if goal.column == GOAL:
+            imports = (
+                f"from sams_core.analysis.interval_calibration import interval_scale\n{imports}"
+            )
+            scale = (
+                'metrics = json.loads((folder / "explorer" / "metrics.json").read_text())\n'
+                "error = interval_scale(metrics).effect\n"
+            )
+            error = " error=error,"
         given = "" if request.given is None else f"    given={request.given!r},\n"
         return (
+            f"{'import json' if scale else ''}\n\n"
             f"from sams_core.analysis.pair_ranking import {uses}\n"
             "from sams_core.analysis.pair_search import search_for\n"
             f"{imports}\n\n"
             f"goal = Goal({goal.kind!r}, {goal.name!r}, {goal.genes!r})\n"
             "search = search_for(\n    goal,\n    model,\n    effects,\n"
             f"    perturbations={listed},\n{given})\n"
-            f"ranked = rank_pairs(search, goal, {self.by!r}, effects, skip={self.skip!r})\n"
+            f"{scale}"
+            f"ranked = rank_pairs(search, goal, {self.by!r}, effects,{error} skip={self.skip!r})\n"
             f"{ending}\n"
         )
 

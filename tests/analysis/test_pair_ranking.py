@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from sams_core.analysis.interval_calibration import ErrorModel
 from sams_core.analysis.markdown import plain
 from sams_core.analysis.pair_maps import interaction_map, map_of
 from sams_core.analysis.pair_orders import CONTROL, PAIR, SINGLE, order_list, tell_order
@@ -26,7 +27,14 @@ from sams_core.analysis.pair_ranking import (
     training_conditions,
 )
 from sams_core.analysis.pair_search import PairSearch, search_for
-from sams_core.analysis.pair_words import quantity, tell_best, tell_part, tell_score, tell_value
+from sams_core.analysis.pair_words import (
+    quantity,
+    tell_best,
+    tell_intervals,
+    tell_part,
+    tell_score,
+    tell_value,
+)
 from sams_core.perturbation_model import PerturbationModel
 from tests.support.loaded_models import small_model
 
@@ -104,6 +112,27 @@ def test_intervals_hold_ninety_percent_of_a_normal(
     )
 
 
+def test_intervals_of_effects_on_genes_are_widened_as_measurements_ask_for(
+    found: dict[str, PairSearch], effects: ad.AnnData
+) -> None:
+    error = ErrorModel(factor=2.0, additive=0.1, constant=0.03)
+    plain_ones = ranked_for(GENE, found, effects)
+    wide = ranked_for(GENE, found, effects, error=error).loc[plain_ones.index]
+    variance = plain_ones["sd"] ** 2 + 0.1 * plain_ones["additive"] ** 2 + 0.03
+    np.testing.assert_allclose(wide["sd"], 2 * np.sqrt(variance), rtol=1e-6)
+    assert (wide["lower"] < plain_ones["lower"]).all()
+    pd.testing.assert_series_equal(wide["value"], plain_ones["value"])
+    for goal in GOALS[2:]:  # nothing measured says how wide these have to be
+        same = ranked_for(goal, found, effects, error=error)
+        pd.testing.assert_frame_equal(same, ranked_for(goal, found, effects))
+
+
+def test_what_intervals_rest_on_is_told() -> None:
+    assert tell_intervals(GENE, "Widened so.").startswith("Widened so. The best of many is")
+    assert "too narrow" in tell_intervals(TOWARDS, "Widened so.")
+    assert "no interval" in tell_intervals(Goal("novelty"), "Widened so.")
+
+
 def test_gain_is_over_the_better_single(found: dict[str, PairSearch], effects: ad.AnnData) -> None:
     for goal, better in ((GENE, max), (GENES, min)):
         for _, row in ranked_for(goal, found, effects).iterrows():
@@ -126,7 +155,7 @@ def test_measurements_stand_beside_their_pairs(
                 assert np.isnan(row["measured"])
             else:
                 assert row["n_cells"] == effects.obs.loc[condition, "n_cells"]
-                assert row["measured"] == pytest.approx(data.loc[condition, genes].mean())
+                assert row["measured"] == pytest.approx(data[genes].mean(axis=1)[condition])
         assert set(measured_pairs(ranked)) == {frozenset(("p0", "p1")), frozenset(("p2", "p3"))}
     towards = ranked_for(TOWARDS, found, effects).loc["p2+p3"]
     assert towards["measured"] == pytest.approx(1.0)

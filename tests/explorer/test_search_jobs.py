@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ from sams_core.errors import ConfigError, SamsError
 from sams_core.explorer import search_jobs
 from sams_core.explorer.search_jobs import Job, Searches
 
-Tell, Ask = Callable[[float], None], Callable[[], bool]
+Tell: TypeAlias = Callable[[float], None]
+Ask: TypeAlias = Callable[[], bool]
 
 
 def result(complete: bool = True) -> PairSearch:
