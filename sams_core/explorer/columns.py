@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from sams_core.analysis.markdown import escape
 from sams_core.explorer.glossary import FIGURES, GLOSSARY
 
 _NUMBER = st.column_config.NumberColumn
@@ -172,7 +173,9 @@ def combination(columns: Iterable[str], singles: Iterable[str]) -> dict[str, Any
         "fdr": _FDR,
     }
     shown |= {
-        name: _NUMBER(name, format="%.3f", help=f"Predicted shift from control with {name} alone.")
+        name: _NUMBER(
+            name, format="%.3f", help=f"Predicted shift from control with {escape(name)} alone."
+        )
         for name in singles
     }
     hidden: dict[str, Any] = dict.fromkeys(column for column in columns if column not in shown)

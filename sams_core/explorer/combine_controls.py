@@ -15,6 +15,7 @@ from sams_core.analysis.combination_doses import (
     usual_dose,
 )
 from sams_core.analysis.combination_tables import default_combination
+from sams_core.analysis.markdown import escape
 from sams_core.explorer import controls, links
 from sams_core.explorer.combine_page import Asked, Cells, CombinePage
 from sams_core.explorer.glossary import GLOSSARY
@@ -157,7 +158,7 @@ def _pick_dose(name: str, trained: Mapping[float, int]) -> float:
     links.tell_number(key, 0, MAX_DOSE)
     seen = ", ".join(f"{dose:g} ({cells:,} cells)" for dose, cells in trained.items())
     return st.number_input(
-        f"Dose of {name}",
+        f"Dose of {escape(name)}",
         *(0.0, MAX_DOSE, usual_dose(trained), 0.1),
         format="%g",
         key=key,

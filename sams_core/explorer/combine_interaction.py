@@ -57,7 +57,11 @@ def show_interaction(page: CombinePage) -> None:
         help=f"Sum: {GLOSSARY['additive expectation']}",
     )
     with st.spinner("Drawing from the posterior…"):
-        st.markdown(escape(call(page.run.cache_key, page.asked, page).sentence))
+        st.markdown(
+            escape(call(page.run.cache_key, page.asked, page).sentence),
+            help="How much of the sum the combination adds to it or takes from it: the deviations "
+            "of all genes, projected on the sum of the singles.",
+        )
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Prediction against the sum", anchor=False)

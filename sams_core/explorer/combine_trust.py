@@ -90,7 +90,7 @@ def _nearest(cards: Any, page: CombinePage) -> None:
     cards.metric(
         "Nearest in training",
         value,
-        delta=name,
+        delta=escape(name),
         delta_color="orange" if far else "blue",
         delta_arrow="off",
         border=True,

@@ -60,6 +60,7 @@ def test_scores_of_a_pair_have_intervals_and_sentences(open_page: OpenPage) -> N
     assert "Weight of JAK2" in table.index
     assert table["measured"].notna().all()
     assert "non-linearity of the decoder" in words(app)
+    assert "along the sum of the singles" in words(app)
 
 
 def test_other_families_and_names_of_any_kind(
