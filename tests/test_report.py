@@ -28,7 +28,7 @@ NASTY = "</script><img src=x onerror=alert(1)>"
 
 def figure(**fields: Any) -> ReportFigure:
     spec = {"data": [{"type": "bar", "y": [1, 2]}], "layout": {"height": 300}}
-    given = {
+    given: dict[str, Any] = {
         "spec": json.dumps(spec),
         "alt": "Two bars.",
         "file": "run_bars",

@@ -60,7 +60,12 @@ def cancel() -> None:
 
 
 def arrive(page: str) -> Making | None:
-    """Take note that a page is about to run; return the report that it is run for, if any."""
+    """Take note that a page is about to run; return the report that it is run for, if any.
+
+    A report that was made is forgotten on any page but the one that offers it.
+    """
+    if st.query_params.get(STEP) != DONE:
+        st.session_state.pop(_MADE, None)
     making: Making | None = st.session_state.get(_MAKING)
     if making is None or st.query_params.get(STEP) == DONE:
         return None

@@ -65,16 +65,17 @@ def _dialog() -> None:
         "without its controls. A report shows the same.",
     )
     name, caption = suggest(page, figure, figures)
-    name = st.text_input("Name", name, max_chars=MAX_NAME, key=f"save_view_name_{figure}")
-    caption = st.text_area(
-        "Caption",
-        caption,
-        max_chars=MAX_CAPTION,
-        key=f"save_view_caption_{figure}",
-        help="Shown below the name. It starts as what the figure finds; say it in your words.",
-    )
-    st.caption(f"Address: `{url}`")
-    if st.button("Save", type="primary", icon=":material/check:", key="save_view_save"):
+    with st.form(f"save_view_{figure}", border=False):
+        name = st.text_input("Name", name, max_chars=MAX_NAME)
+        caption = st.text_area(
+            "Caption",
+            caption,
+            max_chars=MAX_CAPTION,
+            help="Shown below the name. It starts as what the figure finds; say it in your words.",
+        )
+        st.caption(f"Address: `{url}`")
+        saved = st.form_submit_button("Save", type="primary", icon=":material/check:")
+    if saved:
         try:
             view = make_view(name, caption, url, figure or None, pages=story.VIEW_PAGES)
             story.change(story.current().added(view))

@@ -146,19 +146,20 @@ def _tick(view: View) -> None:
 @st.dialog("Edit this view", width="medium", icon=":material/edit:")
 def _edit(at: int) -> None:
     view = story.current().views[at]
-    name = st.text_input("Name", view.name, max_chars=MAX_NAME, key="story_edit_name")
-    caption = st.text_area("Caption", view.caption, max_chars=MAX_CAPTION, key="story_edit_caption")
-    url = st.text_input(
-        "Address",
-        view.url,
-        max_chars=MAX_ADDRESS,
-        key="story_edit_url",
-        help="Page and query: what stands behind the last / in the browser when the view is open.",
-    )
-    figure: str | None = view.figure
-    if figure is not None and not st.checkbox("Show one figure only", value=True):
-        figure = None
-    if st.button("Save", type="primary", icon=":material/check:", key="story_edit_save"):
+    with st.form("story_edit", border=False):
+        name = st.text_input("Name", view.name, max_chars=MAX_NAME)
+        caption = st.text_area("Caption", view.caption, max_chars=MAX_CAPTION)
+        url = st.text_input(
+            "Address",
+            view.url,
+            max_chars=MAX_ADDRESS,
+            help="Page and query: what stands behind the last / in the browser when the view is "
+            "open.",
+        )
+        alone = view.figure is not None and st.checkbox("Show one figure only", value=True)
+        saved = st.form_submit_button("Save", type="primary", icon=":material/check:")
+    if saved:
+        figure = view.figure if alone else None
         try:
             changed = make_view(name, caption, url, figure, pages=story.VIEW_PAGES)
         except StoryError as error:

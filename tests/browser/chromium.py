@@ -143,7 +143,7 @@ class View:
         return [
             chart.get_attribute("aria-label") or f"chart {i}"
             for i, chart in enumerate(self.charts())
-            if not (_svg_marks(chart) or _canvas_pixels(chart))
+            if not (svg_marks(chart) or canvas_pixels(chart))
         ]
 
     def background(self) -> tuple[int, int, int]:
@@ -185,7 +185,7 @@ def view(
     context.close()
 
 
-def _svg_marks(chart: ElementHandle) -> int:
+def svg_marks(chart: ElementHandle) -> int:
     """Drawn points, bars, lines, cells and images of the chart's SVG layers."""
     return int(
         chart.evaluate(
@@ -200,7 +200,7 @@ def _svg_marks(chart: ElementHandle) -> int:
     )
 
 
-def _canvas_pixels(chart: ElementHandle) -> int:
+def canvas_pixels(chart: ElementHandle) -> int:
     """Pixels that the chart's WebGL canvases put on the screen."""
     if not chart.query_selector("canvas"):
         return 0

@@ -19,6 +19,7 @@ from tests.support.server import ROOT, serve
 PAGES = {path.stem: path.stem for path in sorted((ROOT / "pages").glob("*.py"))} | {"start": ""}
 TITLES = {entry.name: entry.title for entry in catalogue.find() if entry.problem is None}
 CHECKPOINTS = list(TITLES)
+WITHOUT_FIGURES = ("open", "stories")
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_page_is_whole(
     with view(browser, app_url, width=width, height=1000, theme=theme) as shown:
         shown.open(f"/{PAGES[page]}")
         assert shown.heading().casefold() == page
-        assert shown.charts()
+        assert shown.charts() or page in WITHOUT_FIGURES
         assert faults(shown) == {}
 
 
