@@ -12,6 +12,7 @@ import streamlit as st
 # Not public, but nothing public stands for the theme's ink in a figure that may change themes.
 from streamlit.elements.lib.streamlit_plotly_theme import GRAY_90 as INK
 
+from sams_core.analysis.markdown import escape
 from sams_core.explorer import drawn
 from sams_core.explorer.exports import Saved, Table, offer, table_csv
 from sams_core.explorer.glossary_list import page_words
@@ -49,7 +50,8 @@ def header(title: str, lead: str, *, screen: str | None, simulated: bool) -> Non
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="content")
         if screen is not None:
-            st.badge(screen, icon=":material/science:", color="gray")
+            name = escape(screen).replace("\\[", "[").replace("\\]", "]")  # badges escape brackets
+            st.badge(name, icon=":material/science:", color="gray")
         if simulated:
             st.badge("Simulated screen", icon=":material/casino:", color="orange")
     if simulated:
