@@ -144,8 +144,8 @@ def describe_volcano(table: pd.DataFrame, alpha: float) -> str:
     data, model = table["fdr"] < alpha, table["model_fdr"] < alpha
     same = data & model & (np.sign(table["data"]) == np.sign(table["model"]))
     return (
-        f"At an FDR of {alpha:.0%}, {int(data.sum()):,} genes are significant in the data, the "
-        f"model expects {int(model.sum()):,} to be, and {int(same.sum()):,} are both, in the same "
+        f"Significant at an FDR of {alpha:.0%}: {int(data.sum()):,} of {len(table):,} genes in the "
+        f"data; the model expects {int(model.sum()):,}; {int(same.sum()):,} in both, in the same "
         "direction."
     )
 

@@ -125,6 +125,7 @@ def _choose(page: EffectPage) -> Choice:
     links.tell("cells", controls.CELLS)
     links.tell("fdr", controls.FDR_WORDS)
     links.tell("effect_plot", PLOTS)
+    notices = st.container(gap=None)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         condition = controls.pick(
             "Perturbation",
@@ -141,6 +142,7 @@ def _choose(page: EffectPage) -> Choice:
             "Genes of",
             [ALL_GENES],
             key="gene_set",
+            notices=notices,
             help="Show only the genes of a pathway or gene set; type to search. FDRs stay those "
             "over all genes.",
         )
@@ -232,7 +234,8 @@ def _volcano(shown: pd.DataFrame, choice: Choice, code: effect_code.Statistics, 
     )
     st.caption(
         f"Left: how significant the model expects each gene to be when it is measured in "
-        f"{int(shown['n_cells'].iloc[0]):,} cells. Right: Welch's test of what was measured."
+        f"{int(shown['n_cells'].iloc[0]):,} cells{_unchecked(shown)}. Right: Welch's test of what "
+        "was measured."
     )
 
 
@@ -267,12 +270,18 @@ def _residuals(
         code=code.figure("effect_views", "residual_intervals", surprising=True, limit=N_RESIDUALS),
         data=ordered,
     )
+    n_shown = min(N_RESIDUALS, int(shown["ppc_p"].notna().sum()))
     st.caption(
-        f"The {N_RESIDUALS} most surprising genes. Bars: where the model expects 90% of "
-        f"measurements in {int(shown['n_cells'].iloc[0]):,} cells and "
-        f"{int(shown['n_control_cells'].iloc[0]):,} control cells. Lines: one standard error of "
-        "the measurement."
+        f"The {n_shown} most surprising genes. Bars: where the model expects 90% of measurements "
+        f"in {int(shown['n_cells'].iloc[0]):,} cells and {int(shown['n_control_cells'].iloc[0]):,} "
+        "control cells. Lines: one standard error of the measurement."
     )
+
+
+def _unchecked(shown: pd.DataFrame) -> str:
+    """Say how many genes have too few counts to expect anything of them."""
+    n = int(shown["ppc_p"].isna().sum())
+    return f"; without {n:,} that have next to no counts" if n else ""
 
 
 _DRAW = {SCATTER: _scatter, VOLCANO: _volcano, MA: _ma, RESIDUALS: _residuals}

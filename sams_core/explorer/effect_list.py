@@ -33,11 +33,13 @@ def gene_list(page: EffectPage) -> None:
     links.tell("genes_sort", SORTS)
     links.tell("genes_fdr", controls.FDR_WORDS)
     links.tell_number("genes_top", 5, 60)
+    notices = st.container(gap=None)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         picked = page.pick_sets(
             "Genes",
             [MOST_MOVED, PASTED],
             key="genes_from",
+            notices=notices,
             help="The genes that most perturbations change, your own list, or a gene set; type to "
             "search.",
         )
@@ -56,9 +58,27 @@ def gene_list(page: EffectPage) -> None:
     if not genes:
         return
     code = GeneListCode(genes, "all" if all_cells else "held-out", alpha, SORTS[sort])
-    table = effect_gene_lists.gene_list_table(page.table, genes, cells=code.cells, alpha=alpha)
+    with st.spinner("Comparing perturbations…", show_time=False):
+        if picked.private:
+            table = _tabulate(page, code)
+        else:
+            key = (page.run.cache_key, tuple(genes), code.cells, alpha)
+            table = _cached_table(key, page, code)
     table = effect_gene_lists.by_size(table, code.sort)
     _show(page, table, code, limit)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _cached_table(
+    key: tuple[str, tuple[str, ...], str, float], _page: EffectPage, _code: GeneListCode
+) -> pd.DataFrame:
+    return _tabulate(_page, _code)
+
+
+def _tabulate(page: EffectPage, code: GeneListCode) -> pd.DataFrame:
+    return effect_gene_lists.gene_list_table(
+        page.table, code.genes, cells=code.cells, alpha=code.alpha
+    )
 
 
 def _genes(page: EffectPage, picked: Picked) -> list[str]:

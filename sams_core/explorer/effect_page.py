@@ -19,6 +19,7 @@ from sams_core.explorer.run import Run
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from streamlit.delta_generator import DeltaGenerator
 
 VIEW_KEY = "effects_view"
 VIEWS = ("One perturbation", "One gene", "Gene list", "All perturbations")
@@ -28,10 +29,21 @@ _OPENED = "effects_opened"
 
 
 class Picked(NamedTuple):
-    """A gene set and its genes in the screen, or a choice that is none."""
+    """A gene set and its genes in the screen, or a choice that is none.
+
+    Attributes
+    ----------
+    name
+        The choice.
+    genes
+        The set's genes in the screen.
+    private
+        Whether it comes from the user's own file, of which nothing is cached.
+    """
 
     name: str
     genes: list[str] | None
+    private: bool
 
 
 @dataclass(frozen=True)
@@ -57,20 +69,24 @@ class EffectPage:
         """How well each condition is predicted."""
         return effect_tables.fit_table(self.table)
 
-    def pick_sets(self, label: str, first: Sequence[str], *, key: str, help: str) -> Picked:
+    def pick_sets(
+        self, label: str, first: Sequence[str], *, key: str, help: str, notices: DeltaGenerator
+    ) -> Picked:
         """Ask for a gene set, or for one of the choices that come ``first``.
 
-        The user's own sets come with a popover beside it.
+        The user's own sets come with a popover beside it; words about a bad address go to
+        ``notices``.
         """
         chooser = st.container(width=250)
         own = own_gene_sets(f"choose one under “{label}”.")
-        collections = ({} if own is None else {own.label: own.sets}) | dict(self.collections)
-        sets = sets_of_screen(collections, self.genes)
-        options = [*first, *sets]
-        with chooser:
+        private = sets_of_screen({} if own is None else {own.label: own.sets}, self.genes)
+        shared = sets_of_screen({"yours": private, **self.collections}, self.genes)
+        options = [*first, *shared]
+        with notices:
             links.tell(key, options)
+        with chooser:
             name = controls.pick(label, options, key=key, help=help, width=250)
-        return Picked(name, sets.get(name))
+        return Picked(name, shared.get(name), name in private)
 
     @cached_property
     def conditions(self) -> list[str]:

@@ -38,6 +38,7 @@ class _Panel(NamedTuple):
     significant: pd.Series
     importance: pd.Series
     x_title: str
+    hover: str
 
 
 def volcano(
@@ -61,11 +62,14 @@ def volcano(
     n_labels
         How many genes to name in each panel, the most significant first.
     """
+    hover = "effect %{x:+.3f}<br>−log10 p %{y:.3g}"
     panels = []
     for side in _sides(measured_in):
         shown = table[np.isfinite(table[side.effect]) & np.isfinite(table[side.p_value])]
         x, y = shown[side.effect], -np.log10(shown[side.p_value].clip(lower=SMALLEST_P))
-        panels.append(_Panel(side, x, y, shown[side.fdr] < alpha, y + x.abs(), f"Effect ({UNIT})"))
+        panels.append(
+            _Panel(side, x, y, shown[side.fdr] < alpha, y + x.abs(), f"Effect ({UNIT})", hover)
+        )
     return _two_panels(panels, "−log10 p-value", alpha, n_labels, height)
 
 
@@ -81,12 +85,13 @@ def ma_plot(
 
     Parameters are those of :func:`volcano`; genes with the largest effects are named.
     """
+    hover = "mean in control %{x:.2f}<br>effect %{y:+.3f}"
     panels = []
     for side in _sides(measured_in):
         shown = table[np.isfinite(table[side.effect])]
         x, y = shown["mean_control"], shown[side.effect]
         title = f"Mean in control cells ({UNIT})"
-        panels.append(_Panel(side, x, y, shown[side.fdr] < alpha, y.abs(), title))
+        panels.append(_Panel(side, x, y, shown[side.fdr] < alpha, y.abs(), title, hover))
     return _two_panels(panels, f"Effect ({UNIT})", alpha, n_labels, height)
 
 
@@ -116,7 +121,7 @@ def _two_panels(
                 name=f"{panel.side.effect}, FDR {'<' if significant else '≥'} {alpha:.0%}: "
                 f"{int(chosen.sum()):,}",
                 text=panel.x.index[chosen],
-                hovertemplate="<b>%{text}</b><br>%{x:.3f}, %{y:.3g}<extra></extra>",
+                hovertemplate=f"<b>%{{text}}</b><br>{panel.hover}<extra></extra>",
                 marker={"color": colour, "size": size},
                 row=1,
                 col=column,
