@@ -84,7 +84,7 @@ def test_an_address_outside_the_app_is_refused(url: str) -> None:
 
 
 def test_a_page_that_the_app_has_not_is_refused() -> None:
-    with pytest.raises(StoryError, match="View 1 .* leads to the page 'elsewhere'"):
+    with pytest.raises(StoryError, match=r"View 1 .* leads to the page 'elsewhere'"):
         read_story(file(views=[{"name": "A", "url": "elsewhere?run=r"}]), pages=PAGES)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from sams_core.analysis.markdown import escape
@@ -9,6 +11,7 @@ from sams_core.errors import StoryError
 from sams_core.explorer import report_maker, story
 from sams_core.explorer.navigation import PAGES
 from sams_core.explorer.stage import PRESENT, path_of
+from sams_core.explorer.state import RUN_KEY
 from sams_core.stories import MAX_ADDRESS, MAX_CAPTION, MAX_NAME, View, make_view
 
 _LEFT_OUT = "story_left_out"
@@ -46,7 +49,10 @@ def make_report(views: list[View]) -> None:
     steps = [
         path_of(view, **{report_maker.STEP: number}) for number, view in enumerate(views, start=1)
     ]
-    visits = [*steps, f"{story.HERE}?{report_maker.STEP}={report_maker.DONE}"]
+    back = urlencode(
+        {RUN_KEY: st.session_state.get(RUN_KEY, ""), report_maker.STEP: report_maker.DONE}
+    )
+    visits = [*steps, f"{story.HERE}?{back}"]
     report_maker.start(story.current().title, views, visits)
     story.visit(visits[0])
 

@@ -108,7 +108,7 @@ def test_a_report_visits_the_views_and_tells_what_failed(open_page: OpenPage) ->
     assert making.visits == [
         "masks?run=simulated&report=1",
         "?run=real&report=2",
-        "stories?report=done",
+        "stories?run=real&report=done",
     ]
     app.session_state["report_making"] = Making("Mine", views, ["-"] * 4)
     app.selectbox(key="run").select("simulated").run()
