@@ -27,6 +27,7 @@ from benchmarks.planted_screen import KINDS, Planted, plant, planted_screen, tru
 from sams_core.analysis.combination_draws import combination_draws
 from sams_core.analysis.combinations import predict_combination
 from sams_core.analysis.interval_calibration import (
+    InteractionCall,
     IntervalScale,
     along_sum,
     interaction_call,
@@ -90,7 +91,7 @@ def judge(
                 covered[np.abs(double) >= CHANGED].mean(),
                 _inside(wide, "interaction", double - singles.sum(0)).mean(),
                 float(call.lower <= share <= call.upper),
-                float(call.kind == truth.kind(pair)),
+                float(_called(call) == truth.kind(pair)),
             )
             row = {"kind": truth.kind(pair), "scale": number}
             rows.append(row | dict(zip(MEASURES, map(float, values), strict=True)))
@@ -120,6 +121,13 @@ def as_markdown(tables: dict[str, pd.DataFrame]) -> str:
             pairs = int(row["pairs"].iloc[0])
             lines.append(f"| {name} | {kind} | {pairs} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _called(call: InteractionCall) -> str:
+    """What the interval says, also where nothing checks it."""
+    if call.lower <= 0 <= call.upper:
+        return "none"
+    return "synergy" if call.share > 0 else "suppression"
 
 
 def _inside(
