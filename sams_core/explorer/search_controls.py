@@ -32,7 +32,8 @@ _GOAL_HELP = (
     "its uncertainty allows.\n\n"
     "**raise / lower genes**: the predicted effect on one gene, or the mean over a gene set.\n\n"
     "**move towards a condition**: how far a pair brings control cells on the way to the "
-    "measured profile of a condition, without that condition's own perturbations.\n\n"
+    "measured profile of a condition, without that condition's own perturbations; beyond 1 it "
+    "overshoots.\n\n"
     "**are unlike training**: the pair whose predicted profile is least like any condition in "
     "training. There the model has least to go on, and a measurement teaches most."
 )

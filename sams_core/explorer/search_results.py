@@ -5,12 +5,15 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from sams_core.analysis.combination_tables import extrapolation
 from sams_core.analysis.markdown import escape, plain
+from sams_core.analysis.mask_tables import has_shift
 from sams_core.analysis.pair_orders import order_list, tell_order
 from sams_core.analysis.pair_ranking import pair_row
 from sams_core.analysis.pair_words import quantity, tell_best, tell_value, unit
 from sams_core.explorer import search_columns
 from sams_core.explorer.links import tell
+from sams_core.explorer.run import Run
 from sams_core.explorer.search_map import show_map
 from sams_core.explorer.search_page import (
     FIRST_KEY,
@@ -138,9 +141,10 @@ def _pick_pair(found: Found) -> pd.Series | None:
                     help="Choose two perturbations, or click a pair on the ranking or the map.",
                 )
             )
-    if None in chosen:
+    first, second = chosen
+    if first is None or second is None:
         return found.ranked.iloc[0]
-    return pair_row(found.ranked, chosen)
+    return pair_row(found.ranked, [first, second])
 
 
 def _pair(found: Found, row: pd.Series | None) -> None:
@@ -155,6 +159,7 @@ def _pair(found: Found, row: pd.Series | None) -> None:
     pair = [str(row["first"]), str(row["second"])]
     st.subheader(f"{escape(pair[0])} + {escape(pair[1])}", anchor=False)
     _badges(row, len(found.ranked))
+    _warn_of_extrapolation(found.request.run, pair)
     if found.goal.has_parts:
         st.markdown(f"Predicted: {tell_value(row, found.goal)}.")
         title = unit(found.goal).capitalize()
@@ -182,6 +187,13 @@ def _pair(found: Found, row: pd.Series | None) -> None:
         icon=":material/add_circle:",
         query_params=[("run", found.request.run.name), *(("combine", name) for name in pair)],
     )
+
+
+def _warn_of_extrapolation(run: Run, pair: list[str]) -> None:
+    """Say so when a pair goes farther than anything in training."""
+    masks = run.masks()
+    if has_shift(masks) and (far := extrapolation(masks, run.effects(), dict.fromkeys(pair, 1.0))):
+        st.warning(escape(far), icon=":material/trending_up:")
 
 
 def _badges(row: pd.Series, number: int) -> None:
