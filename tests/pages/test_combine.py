@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,14 @@ from streamlit.testing.v1 import AppTest
 
 from sams_core.analysis.combination_background import background_cells, control_rows
 from sams_core.analysis.combinations import predict_combination
+from sams_core.analysis.interval_calibration import IntervalScale
+from sams_core.analysis.interval_errors import ErrorModel
+from sams_core.analysis.markdown import plain
 from sams_core.api import load_model
 from sams_core.explorer.lasso import LASSO_KEY, ChosenCells
 from sams_core.explorer.run import open_run
 from tests.pages.conftest import OpenPage
-from tests.support.example_run import DOUBLES, GENES
+from tests.support.example_run import DOUBLES, GENES, write_manifest
 from tests.support.snippets import check_snippets, shown_figures
 
 pytestmark = pytest.mark.usefixtures("example_runs")
@@ -200,3 +204,65 @@ def test_a_damaged_model_is_told_in_a_sentence(
     assert len(app.error) == 1
     assert "weights.safetensors" in app.error[0].value
     assert not figures(app)
+
+
+def test_a_screen_with_doses_opens_at_those_it_was_trained_on(
+    open_page: OpenPage,
+    example_folder: Path,
+    runs_at: Callable[[Path], None],
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "doses"
+    shutil.copytree(example_folder / "real", folder)
+    effects = ad.read_h5ad(folder / "explorer" / "effects.h5ad")
+    dosed = {"MYC": "MYC@0.5", "JAK2+MYC": "JAK2+MYC@0.5"}
+    effects.obs_names = [dosed.get(name, name) for name in effects.obs_names]
+    effects.write_h5ad(folder / "explorer" / "effects.h5ad")
+    write_manifest(folder)
+    runs_at(tmp_path)
+    app = open_page("combine", {"combine": ["JAK2", "MYC"]})
+    assert not app.exception
+    doses = {box.key: box.value for box in app.number_input if "dose" in str(box.key)}
+    assert doses == {"combine_dose_JAK2": 1.0, "combine_dose_MYC": 0.5}
+    assert "**JAK2+MYC (dose 0.5): The prediction moves" in words(app)
+    assert cards(app)["This combination"][0].endswith("cells")
+    assert "combination_measured" in figures(app)
+    assert not app.warning
+    app.number_input(key="combine_dose_MYC").set_value(0.7).run()
+    assert cards(app)["This combination"][0] == "Not measured"
+    assert any("MYC at dose 0.7 is above" in text.value for text in app.warning)
+
+
+def test_intervals_are_those_that_held_out_conditions_ask_for(
+    open_page: OpenPage,
+    example_folder: Path,
+    runs_at: Callable[[Path], None],
+    tmp_path: Path,
+) -> None:
+    told = words(open_page("combine", {"run": "real"}))
+    assert "run python -m sams\\_core prepare real" in told
+    folder = tmp_path / "calibrated"
+    shutil.copytree(example_folder / "real", folder)
+    scale = IntervalScale(
+        effect=ErrorModel(factor=2.0, constant=0.01, n_conditions=12),
+        interaction=ErrorModel(constant=0.25, n_conditions=12),
+        along_sum=ErrorModel(constant=4.0, n_conditions=12),
+        basis="singles",
+    )
+    path = folder / "explorer" / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"intervals": scale.as_metrics()}))
+    write_manifest(folder)
+    runs_at(tmp_path)
+    query = {"combine": ["IFNGR1", "SMAD4"]}
+    app = open_page("combine", query)
+    assert plain(scale.sentence) in plain(words(app))
+    check_snippets(app, folder, {"combination_dots"})
+    wide = all_genes(open_page, **query)
+    posterior = predict_combination(load_model(folder), ["IFNGR1", "SMAD4"]).table.loc[wide.index]
+    wanted = scale.widen(posterior)
+    for column in ("predicted_lower", "predicted_upper", "interaction_lower", "interaction_upper"):
+        np.testing.assert_allclose(wide[column], wanted[column], atol=1e-6)
+    assert (wide["interaction_upper"] - wide["interaction"]).min() > 1.64 * 0.5
+    assert (posterior["interaction_upper"] - posterior["interaction"]).max() < 1.64 * 0.5
+    interaction = open_page("combine", query | {"combine_tab": "Interaction"})
+    assert "No interaction detectable along the sum" in words(interaction)
