@@ -10,6 +10,7 @@ import pandas as pd
 
 from sams_core.analysis.effect_tables import listed
 from sams_core.analysis.enrichment import ALPHA
+from sams_core.analysis.markdown import escape
 from sams_core.analysis.mask_tables import has_mask, open_entries
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def tell_entry(
     effect, sd = (float(entry.layers[name][0, 0]) for name in ("effect", "effect_sd"))
     shift = f"it shifts cells by {effect:+.2f} ± {sd:.2f} basal s.d."
     if not has_mask(masks):
-        return f"**{perturbation}** and **{latent}**: {shift}"
+        return f"**{escape(perturbation)}** and **{escape(latent)}**: {shift}"
     probability = float(entry.X[0, 0])
     state = "opens" if open_entries(entry, threshold)[0, 0] else "does not open"
     words = f" It is {seeds}." if seeds else ""
     return (
-        f"**{perturbation}** {state} **{latent}** (inclusion probability {probability:.2f}); "
-        f"{shift}{words}"
+        f"**{escape(perturbation)}** {state} **{escape(latent)}** "
+        f"(inclusion probability {probability:.2f}); {shift}{words}"
     )
 
 
@@ -68,19 +69,19 @@ def tell_perturbation(masks: AnnData, row: pd.DataFrame, perturbation: str) -> s
     if not has_mask(masks):
         parts = [f"{latent} ({_shift(found)})" for latent, found in row.head(3).iterrows()]
         return (
-            f"**{perturbation}** shifts every latent dimension, most of all {listed(parts)}, in "
-            f"basal s.d. {known}"
+            f"**{escape(perturbation)}** shifts every latent dimension, most of all "
+            f"{listed(parts)}, in basal s.d. {known}"
         )
     opened = row[row["open"]]
     if opened.empty:
-        return f"**{perturbation}** opens no latent dimension at this threshold. {known}"
+        return f"**{escape(perturbation)}** opens no latent dimension at this threshold. {known}"
     parts = [
         f"{latent} ({_shift(found)}, {_shared(int(found['n_others']))})"
         for latent, found in opened.head(4).iterrows()
     ]
     more = f" and {len(opened) - 4} more" if len(opened) > 4 else ""
     return (
-        f"**{perturbation}** opens {len(opened)} of {len(row)} latent dimensions: "
+        f"**{escape(perturbation)}** opens {len(opened)} of {len(row)} latent dimensions: "
         f"{listed(parts)}{more}. {known}"
     )
 
@@ -110,16 +111,16 @@ def tell_latent(
     masked
         Whether the model has a mask: without one every perturbation shifts every dimension.
     """
-    effect = openers["effect"]
+    effect, names = openers["effect"], [*map(escape, openers.index)]
     if openers.empty:
-        who = f"No perturbation opens **{latent}** at this threshold: it describes only how cells "
-        who += "differ by themselves. A step up along it"
+        who = f"No perturbation opens **{escape(latent)}** at this threshold: it describes only "
+        who += "how cells differ by themselves. A step up along it"
     elif not masked:
-        who = f"Every perturbation shifts **{latent}**, {listed(openers.index, limit=3)} most. "
+        who = f"Every perturbation shifts **{escape(latent)}**, {listed(names, limit=3)} most. "
         who += f"A step of {typical_step(openers):+.1f} basal s.d."
     else:
         verb = "opens" if len(openers) == 1 else "open"
-        who = f"**{listed(openers.index, limit=5)}** {verb} **{latent}**"
+        who = f"**{listed(names, limit=5)}** {verb} **{escape(latent)}**"
         towards = np.sign(typical_step(openers))
         against = int((np.sign(effect) == -towards).sum())
         if against:
@@ -129,7 +130,7 @@ def tell_latent(
             who += f", pushing it {_way(towards)} by {abs(typical_step(openers)):.1f} basal s.d."
             who += " on average. That step"
     moves = [
-        f"{verb} {listed(genes.index[:3])}"
+        f"{verb} {listed([*map(escape, genes.index[:3])])}"
         for verb, genes in (("raises", up), ("lowers", down))
         if len(genes)
     ]
@@ -139,7 +140,7 @@ def tell_latent(
     what, best = tests.best
     first = best.enriched.iloc[0]
     return (
-        f"{text} The best gene set is **{first['set']}**, with {first['overlap']} of the "
+        f"{text} The best gene set is **{escape(first['set'])}**, with {first['overlap']} of the "
         f"{best.n_chosen} {what} ({_rate(first['fdr'])})."
     )
 

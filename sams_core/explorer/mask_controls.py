@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from sams_core.analysis import mask_groups, mask_tables
 from sams_core.analysis.evaluation_files import MASKED_FAMILIES
+from sams_core.analysis.markdown import escape
 from sams_core.analysis.ordering import Group
 from sams_core.explorer import catalogue, trust
 from sams_core.explorer.glossary import GLOSSARY
@@ -188,7 +189,7 @@ def _pick_rows(
         return listed, averaged
     rows = listed[names.index(only)].rows
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Only **{only}** is shown.", width="content")
+        st.markdown(f"Only **{escape(only)}** is shown.", width="content")
         st.button(
             "Show all groups",
             icon=":material/arrow_back:",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from sams_core.analysis import mask_words
+from sams_core.analysis.markdown import escape
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.links import tell
 from sams_core.explorer.mask_latent import show_latent
@@ -67,10 +68,10 @@ def show_details(page: MaskPage, chosen: Chosen) -> None:
             label_visibility="collapsed",
         )
     if about == ABOUT[1] and chosen.row is not None:
-        st.subheader(f"Perturbation {chosen.row}", anchor="details")
+        st.subheader(f"Perturbation {escape(chosen.row)}", anchor="details")
         show_perturbation(page, chosen.row)
     elif chosen.latent is not None:
-        st.subheader(f"Latent dimension {chosen.latent}", anchor="details")
+        st.subheader(f"Latent dimension {escape(chosen.latent)}", anchor="details")
         show_latent(page, chosen.latent)
 
 

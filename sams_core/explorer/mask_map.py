@@ -17,6 +17,7 @@ from sams_core.analysis import (
     stability_tables,
 )
 from sams_core.analysis.evaluation_files import read_evaluation
+from sams_core.analysis.markdown import plain
 from sams_core.analysis.ordering import Group
 from sams_core.analysis.replication import LatentMatch
 from sams_core.analysis.replication_tables import tell_replication
@@ -73,7 +74,7 @@ def show_map(page: MaskPage, choices: MapChoices, framed: Chosen) -> None:
         ),
         key=mask_page.MAP_KEY,
         alt=f"{view.label} of each perturbation on each latent dimension. {finding} "
-        + compared.replace("**", ""),
+        + plain(compared),
         name=f"{page.run.name}_{'masks' if page.with_mask else 'shifts'}_{layer}",
         code=mask_code.map_code(page, choices, framed, layer, beside_code, width),
         data=partial(_entries, page, choices),

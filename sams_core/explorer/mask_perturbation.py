@@ -7,6 +7,7 @@ import streamlit as st
 
 from sams_core.analysis import mask_words
 from sams_core.analysis.effect_tables import CELL_WORDS, pearson
+from sams_core.analysis.markdown import plain
 from sams_core.errors import SamsError
 from sams_core.explorer import mask_code
 from sams_core.explorer.controls import table_to_open
@@ -45,7 +46,7 @@ def _mask(page: MaskPage, name: str, row: pd.DataFrame, told: str) -> None:
     show_figure(
         effect_dots(row.head(n_shown)),
         key="mask_row_figure",
-        alt=told.replace("**", ""),
+        alt=plain(told),
         name=f"{page.run.name}_{name}_effects",
         code=mask_code.row_code(name, page.threshold, n_shown),
         data=row.head(n_shown),

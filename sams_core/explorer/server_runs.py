@@ -16,7 +16,7 @@ from sams_core.explorer.state import choose_run
 _NUMBER, _TEXT = st.column_config.NumberColumn, st.column_config.TextColumn
 COLUMNS = {
     "checkpoint": _TEXT("Checkpoint", help=GLOSSARY["checkpoint"]),
-    "screen": _TEXT("Screen", width="large", help=GLOSSARY["screen"]),
+    "screen": _TEXT("Screen", width=260, help=GLOSSARY["screen"]),
     "model": _TEXT("Model", help="The kind of model."),
     "n_cells": _NUMBER("Cells", format="localized", help="Cells of the screen."),
     "n_perturbations": _NUMBER("Perturbations", format="localized", help=GLOSSARY["perturbation"]),
