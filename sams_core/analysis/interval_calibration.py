@@ -49,7 +49,8 @@ class IntervalScale:
     interaction
         Of its deviation from the sum of the singles, log2 units.
     along_sum
-        Of the interaction along the sum, as a share of the sum: see :func:`interaction_call`.
+        Of the interaction along the sum, as a share of the sum: see :func:`interaction_call`. It
+        does not grow with the interaction: among pairs without one, what is predicted is the error.
         Without measured interactions it has no conditions, and ``interaction`` is ``effect``.
     basis
         Kind of the held-out conditions; None for the posterior alone.
@@ -199,7 +200,7 @@ def _sd_along_sum(draws: FloatArray, direction: FloatArray, scale: IntervalScale
     """
     values = along_sum(draws, direction)
     if scale.along_sum.n_conditions or scale.basis is None:
-        return float(scale.along_sum.sd(values.std(ddof=1), 1.0, values.mean()))
+        return float(scale.along_sum.sd(values.std(ddof=1), 1.0, 0.0))
     interaction = draws[-1] - draws[:-1].sum(0)
     sd = scale.interaction.sd(interaction.std(0, ddof=1), direction, interaction.mean(0))
     length = max(float(direction @ direction), np.finfo(float).tiny)

@@ -159,10 +159,9 @@ def _by_combinations(
             deviation.add((mean[genes], variance[genes]), both[1], sd[genes], *both)
             values = along_sum(draws, direction)
             weight = direction / (direction @ direction)
-            one = values.mean(keepdims=True)
-            share.add(
-                (weight @ mean, weight**2 @ variance), one, values.std(ddof=1), np.ones(1), one
-            )
+            none, one = np.zeros(1), np.ones(1)
+            noisy = weight @ mean, weight**2 @ variance
+            share.add(noisy, values.mean(keepdims=True), values.std(ddof=1), one, none)
         report(done / min(len(found), MAX_CONDITIONS))
     fitted = effect.fit()
     assert fitted is not None
