@@ -11,6 +11,7 @@ import streamlit as st
 from sams_core.analysis import mask_words
 from sams_core.analysis.latent_enrichment import LatentEnrichment, latent_enrichment, tell_cells
 from sams_core.explorer import mask_code
+from sams_core.explorer.caching import kept
 from sams_core.explorer.controls import table_to_open
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.mask_columns import ENRICHED, OPENERS, RESPONSE
@@ -76,7 +77,7 @@ def show_latent(page: MaskPage, latent: str) -> None:
             _cells(page, found, latent, name)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def latent_details(key: tuple[str, str, float], _page: MaskPage) -> LatentDetails:
     """Gather what the model knows of a dimension; the key names run, latent and threshold."""
     from sams_core.analysis.latent_dimension import (
@@ -105,7 +106,7 @@ def latent_details(key: tuple[str, str, float], _page: MaskPage) -> LatentDetail
     )
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def _cached_tests(
     key: tuple[str, str, float], _page: MaskPage, _found: LatentDetails
 ) -> LatentEnrichment:

@@ -24,6 +24,7 @@ from sams_core.analysis.replication_tables import tell_replication
 from sams_core.analysis.stability import trained_again
 from sams_core.errors import SamsError
 from sams_core.explorer import mask_code, mask_page, trust
+from sams_core.explorer.caching import kept
 from sams_core.explorer.glossary import FIGURES, GLOSSARY
 from sams_core.explorer.mask_controls import LAYERS, VIEW_OF, MapChoices, show_group
 from sams_core.explorer.mask_page import MaskPage, choose
@@ -155,7 +156,7 @@ def _beside(page: MaskPage, choices: MapChoices, layer: str) -> tuple[Beside | N
     return Beside(other.name, values, words), told, code
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def _matched(keys: tuple[str, str], _page: MaskPage, _other: Run, threshold: float) -> LatentMatch:
     return mask_comparison.match_tables(
         _page.masks,

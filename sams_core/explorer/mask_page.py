@@ -13,6 +13,7 @@ import streamlit as st
 
 from sams_core.analysis import mask_groups, mask_tables, stability_tables
 from sams_core.analysis.ordering import Group
+from sams_core.explorer.caching import kept
 from sams_core.explorer.run import Run
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class MaskPage:
         return [str(name) for name in self.masks.var_names[order]]
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def _arranged(key: tuple[str, ...], _page: MaskPage) -> tuple[list[Group], list[str]]:
     return _arrange(_page)
 

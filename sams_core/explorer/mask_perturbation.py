@@ -10,6 +10,7 @@ from sams_core.analysis.effect_tables import CELL_WORDS, pearson
 from sams_core.analysis.markdown import plain
 from sams_core.errors import SamsError
 from sams_core.explorer import mask_code
+from sams_core.explorer.caching import kept
 from sams_core.explorer.controls import table_to_open
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.mask_columns import MOVED, NEAREST, ROW
@@ -78,7 +79,7 @@ def _open(name: str) -> None:
     choose(row=name)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@kept(256)
 def nearest(key: tuple[str, str, float], _page: MaskPage) -> pd.DataFrame:
     """Perturbations by the likeness of their effects; the key names run, row and threshold."""
     from sams_core.analysis.perturbation_details import nearest_perturbations

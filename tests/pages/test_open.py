@@ -115,7 +115,7 @@ def test_a_broken_checkpoint_is_listed_with_its_cure(
     assert not app.exception
     assert not app.error
     table = app.dataframe[0].value
-    assert "python -m sams_core prepare" in table.loc["broken", "state"]
+    assert "python -m sams_core prepare" in str(table.loc["broken", "state"])
 
 
 @pytest.mark.usefixtures("example_runs")
