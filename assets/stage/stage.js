@@ -34,6 +34,7 @@ function place() {
 function show(at) {
   if (at < 0 || at >= state.views.length || at === (aim ?? place())) return;
   aim = at;
+  html.removeAttribute('data-stage-controls');
   go(state.views[at].path);
   draw();
 }
@@ -87,7 +88,7 @@ function build() {
     title: element('h1', head, '', { 'aria-live': 'polite' }),
     caption: element('p', head),
     notice: element('p', head, '', { class: 'stage-notice', role: 'status' }),
-    controls: button(foot, 'tune', 'Show or hide the page’s controls', () =>
+    controls: button(foot, 'tune', 'Show or hide the whole page and its controls', () =>
       html.toggleAttribute('data-stage-controls')),
     full: button(foot, 'fullscreen', 'Full screen', () =>
       document.fullscreenElement ? document.exitFullscreen() : html.requestFullscreen()),
@@ -104,6 +105,10 @@ function draw() {
   if (at === null) return erase();
   if (!drawn) build();
   const view = state.views[at];
+  if (view && aim === null && view.path.split('?')[0] !== state.here) {  // the story has changed
+    aim = at;
+    go(view.path);
+  }
   drawn.title.textContent = view?.name ?? (waitsForStory ? '' : 'No story to present');
   drawn.caption.textContent = view?.caption ?? '';
   drawn.notice.textContent = aim === null && !waitsForStory ? state.notice : '';
@@ -122,7 +127,8 @@ function draw() {
 
 // Only the view's figure, where it is drawn; the scale at which it and the heading fill the screen.
 function fill(view) {
-  const key = view?.figure ? `.st-key-${view.figure}` : null;
+  const all = !view?.figure || html.hasAttribute('data-stage-controls');
+  const key = all ? null : `.st-key-${view.figure}`;
   const chart = key && document.querySelector(`[data-testid=stMain] ${key} .js-plotly-plot`);
   const waits = key && html.querySelector(
     `${key}:is([data-stale=true], :has([data-testid=stSkeleton], [data-stale=true]))`);

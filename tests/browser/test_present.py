@@ -156,9 +156,16 @@ def test_keys_that_are_typed_into_a_field_stay_there(window: View) -> None:
     on_stage(window, 1)
     window.page.keyboard.press("End")
     on_stage(window, 6)
+    window.page.goto(f"{window.url}/latents?present=6")  # which shows another page
+    assert on_stage(window, 6).startswith("What would")
+    window.page.wait_for_url("**/combine?**")
+    on_stage(window, 6)
     window.page.keyboard.press("Home")
     on_stage(window, 1)
+    charts = window.page.locator("[data-testid=stPlotlyChart]:visible")
+    assert charts.count() == 1
     window.page.get_by_role("button", name="Show or hide").click()
+    expect(charts).not_to_have_count(1)
     window.page.evaluate(
         "document.body.insertAdjacentHTML('beforeend', '<input id=field style=\"position:fixed\">')"
     )
