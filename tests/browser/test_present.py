@@ -43,6 +43,7 @@ def save_view(shown: View, name: str, caption: str | None = None, *, whole: bool
         dialog.get_by_role("combobox", name="On the stage").click()
         shown.page.get_by_role("option", name="The whole page").click()
         expect(caption_box).to_have_value("", timeout=PATIENCE)
+        shown.settle()
     suggested = caption_box.input_value()
     dialog.get_by_role("textbox", name="Name").fill(name)
     if caption is not None:
