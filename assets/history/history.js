@@ -1,10 +1,10 @@
 // One entry in the browser's history for each page that was opened and each thing that was clicked.
 //
-// When a page opens, Streamlit takes from its address what is the default anyway, and when a click
-// chooses two things at once, it writes them one after the other. It pushes each of these as an
-// entry of its own, so that the first press of the back button would seem to do nothing. Here, an
-// address becomes an entry if something was pressed or typed since the last one; else it replaces
-// the last one.
+// When a page opens, Streamlit takes from its address what is the default anyway; when one is left,
+// it first empties its address; and when a click chooses two things at once, it writes them one
+// after the other. It pushes each of these as an entry of its own, so that the first press of the
+// back button would seem to do nothing. Here, an address becomes an entry if something was pressed
+// or typed since the last one; else it replaces the last one.
 
 export default function () {
   if (window.samsCoreHistory) return;
@@ -16,8 +16,7 @@ export default function () {
   addEventListener("popstate", () => (asked = false), true);
   const push = history.pushState;
   history.pushState = function (state, title, url) {
-    const moved = new URL(url, location.href).pathname !== location.pathname;
-    if (!moved && !asked) return history.replaceState(state, title, url);
+    if (!asked) return history.replaceState(state, title, url);
     asked = false;
     return push.call(history, state, title, url);
   };

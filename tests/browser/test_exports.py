@@ -53,8 +53,7 @@ def test_images_are_made_for_paper(window: View, tmp_path: Path) -> None:
 def test_the_page_of_a_figure_opens_offline(window: View, browser: Browser, tmp_path: Path) -> None:
     window.page.locator(".st-key-start_training_take_along").get_by_text("HTML, CSV").click()
     box = window.page.get_by_test_id("stPopoverBody")
-    box.get_by_text("that makes this figure again").wait_for()
-    assert "read_history(folder)" in box.inner_text()
+    box.get_by_test_id("stCode").filter(has_text="read_history(folder)").wait_for()
     table = pd.read_csv(saved(window, box.get_by_role("button", name="CSV"), tmp_path))
     assert {"step", "split", "elbo"} <= set(table.columns)
     page = saved(window, box.get_by_role("button", name="HTML"), tmp_path)
