@@ -16,6 +16,10 @@ from benchmarks.measure import Side, interleaved, race, timed
 from benchmarks.opening import EMPTY, RUN, open_page, opening, sound
 from benchmarks.report import Row
 from sams_core.analysis import combination_tables as tables
+from sams_core.analysis import combination_trust
+from sams_core.analysis.combination_doses import find_condition
+from sams_core.analysis.combination_genes import describe_prediction, with_symbols
+from sams_core.analysis.interval_calibration import interval_scale
 from sams_core.explorer import catalogue, run, warm
 from sams_core.explorer.navigation import PAGES
 from sams_core.figures import combine, effects
@@ -106,19 +110,24 @@ def own_compute(shown: run.Run, model: Any, chosen: list[str]) -> None:
     """What the Combine page computes of a pair and draws: its tables, sentences and figures."""
     from sams_core.analysis.combinations import predict_combination
 
-    table = shown.effects()
-    prediction = predict_combination(model, chosen).table
-    condition = tables.measured_condition(table, chosen)
-    tables.extrapolation(shown.masks(), table, chosen)
+    table, masks = shown.effects(), shown.masks()
+    doses = dict.fromkeys(chosen, 1.0)
+    prediction = interval_scale(shown.metrics()).widen(predict_combination(model, chosen).table)
+    condition = find_condition(table, chosen, doses)
     frame = tables.add_measurement(prediction, table, condition, cells="all")
+    frame = with_symbols(frame, table)
+    describe_prediction(frame)
     tables.describe_interaction(frame)
+    combination_trust.training_arms(table, masks, doses)
+    combination_trust.nearest_training(table, masks, doses)
+    tables.extrapolation(masks, table, doses)
     combine.combination_dots(frame, chosen)
-    combine.interaction_scatter(frame)
-    tables.in_reading_order(frame)
-    if condition is not None:
+    if condition is None:
+        combine.interaction_scatter(frame)
+    else:
         tables.describe_measurement(frame, table.obs.loc[condition], "all cells")
         effects.effect_scatter(
-            tables.as_effects(frame), x_title="Measured", y_title="Predicted", height=480
+            tables.as_effects(frame), x_title="Measured", y_title="Predicted", height=520
         )
 
 

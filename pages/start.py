@@ -189,7 +189,7 @@ def about() -> None:
     """Show the model card and how to read the explorer."""
     st.subheader("Model card", anchor=False)
     st.table(
-        card.model_card(run).set_index("What"),
+        card.model_card(run).map(escape).set_index("What"),
         border="horizontal",
         width="content",
         alt="Model card: what the model is and how it was made",

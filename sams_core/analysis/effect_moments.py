@@ -49,6 +49,10 @@ class EffectMoments:
         return spread.clamp_min_(0) / (self.n_particles - 1)
 
 
+ROUNDING = 1e-6
+"""Log2 units: what float32 may leave of the difference of two equal means of expression."""
+
+
 @dataclass(frozen=True)
 class ModelEffects:
     """Average treatment effects under the model, (C, G) float64 in log2 units.
@@ -69,7 +73,11 @@ class ModelEffects:
 
     @classmethod
     def of(cls, levels: Sequence[EffectMoments]) -> ModelEffects:
-        """The sum of independent estimates; the particles are those of the last one."""
+        """The sum of independent estimates; the particles are those of the last one.
+
+        Where a condition does nothing, what float32 leaves of equal numbers is taken as zero.
+        """
         mean = torch.stack([level.mean for level in levels]).sum(0)
+        mean[mean.abs() < ROUNDING] = 0
         error = torch.stack([level.error_variance for level in levels]).sum(0).sqrt()
         return cls(mean.cpu().numpy(), error.cpu().numpy(), levels[-1].n_particles)

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sams_core.analysis.combinations import TrainedModel
 from sams_core.analysis.differential import adjust
-from sams_core.analysis.effect_predictive import predict_measurement
 from sams_core.analysis.effect_tables import Cells, condition_table, listed, pearson
 from sams_core.analysis.markdown import escape
 from sams_core.analysis.predictive_check import INTERVAL, check_draws
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from sams_core.analysis.combinations import TrainedModel
 
 _TAILS = ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2)
 _SUFFIX: dict[Cells, str] = {"held-out": "_test", "all": ""}
@@ -81,6 +81,8 @@ def gene_statistics(
     ``seen_in_training``. What is predicted is NaN where nothing was measured, and for genes without
     a count, or nearly so, in measured or simulated cells.
     """
+    from sams_core.analysis.effect_predictive import predict_measurement  # torch takes seconds
+
     table = condition_table(effects, condition, cells=cells)
     row = effects.obs.index.tolist().index(condition)
     suffix = _SUFFIX[cells]

@@ -29,7 +29,8 @@ class EffectAgreement:
     pearson, r2, rmse
         Flattened over conditions and genes.
     pearson_top20
-        Pearson over each condition's top genes, averaged over conditions.
+        Pearson over each condition's top genes, averaged over conditions; one for which no change
+        is predicted counts as 0, unless that is so of all.
     pearson_top20_pooled, r2_top20_pooled
         Flattened over the top genes of all conditions.
     by_condition, by_condition_top20
@@ -95,7 +96,7 @@ def effect_agreement(
         pearson=pearson(a, b),
         r2=r_squared(a, b),
         rmse=float(np.sqrt(np.mean((a - b) ** 2))) if a.size else np.nan,
-        pearson_top20=_mean_of_known(by_condition_top20),
+        pearson_top20=_mean_with_silent(by_condition_top20[known], b_top),
         pearson_top20_pooled=pearson(a_top, b_top),
         r2_top20_pooled=r_squared(a_top, b_top),
         by_condition=by_condition,
@@ -186,6 +187,12 @@ def _standardised(x: FloatArray) -> npt.NDArray[np.float64]:
     centred = np.asarray(x, np.float64) - np.mean(x, axis=0)
     scale = centred.std(axis=0)
     return np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 0)
+
+
+def _mean_with_silent(scores: npt.NDArray[np.float64], predicted: FloatArray) -> float:
+    """Mean of (C,) correlations, 0 where the prediction is constant; NaN if all of them are."""
+    silent = np.array([np.ptp(row) == 0 for row in predicted], dtype=bool)
+    return float("nan") if silent.all() else _mean_of_known(np.where(silent, 0.0, scores))
 
 
 def _mean_of_known(values: npt.NDArray[np.float64]) -> float:

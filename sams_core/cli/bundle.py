@@ -23,8 +23,8 @@ def bundle(
 ) -> None:
     """Pack a prepared model into one zip file, to send or to open on the explorer's Open page.
 
-    Only the checkpoint's own files are packed, after their digests were checked. The screen's
-    counts are not among them.
+    Only the checkpoint's own files are packed, after their digests were checked. The screen is not
+    among them; the raw counts of the cells on the maps are, if prepare kept them.
     """
     from sams_core.bundle import write_bundle
     from sams_core.storage import replacing

@@ -34,6 +34,14 @@ def prepare(
             metavar="INTEGER", min=1, help="Cells shown on the maps; of more, a sample is shown."
         ),
     ] = 20_000,
+    keep_counts: Annotated[
+        bool,
+        typer.Option(
+            "--keep-counts/--leave-out-counts",
+            help="Whether the raw counts of the cells on the maps are kept, to colour them by; "
+            "whoever gets RUN then has them.",
+        ),
+    ] = True,
     seed: Annotated[
         int,
         typer.Option(metavar="INTEGER", min=0, max=2**32 - 1, help="Seed of everything random."),
@@ -69,6 +77,7 @@ def prepare(
             screen=screen,
             n_particles=n_particles,
             max_cells=max_cells,
+            keep_counts=keep_counts,
             seed=seed,
             workers=workers,
             scheduler=scheduler,

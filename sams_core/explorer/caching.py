@@ -29,7 +29,7 @@ def is_private(key: object) -> bool:
 
 
 def kept(
-    max_entries: int, *, shared_object: bool = False
+    max_entries: int, *, shared_object: bool = False, spinner: str | bool = False
 ) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """Keep what a function returns, as long as its first argument, a key, is the same.
 
@@ -39,13 +39,15 @@ def kept(
         Results kept for everybody; a session keeps a few of its own upload's.
     shared_object
         Whether callers get one object, which they must not change, instead of copies.
+    spinner
+        What to say while it is worked out; nothing by default.
     """
     cache: Any = st.cache_resource if shared_object else st.cache_data
     few = min(max_entries, _PRIVATE_ENTRIES)
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        for_all = cache(max_entries=max_entries, show_spinner=False)(function)
-        for_session = cache(max_entries=few, show_spinner=False, scope="session")(function)
+        for_all = cache(max_entries=max_entries, show_spinner=spinner)(function)
+        for_session = cache(max_entries=few, show_spinner=spinner, scope="session")(function)
 
         @functools.wraps(function)
         def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -17,6 +17,7 @@ from sams_core.analysis.combination_doses import (
 from sams_core.analysis.combination_tables import default_combination
 from sams_core.analysis.markdown import escape
 from sams_core.explorer import controls, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.combine_page import Asked, Cells, CombinePage
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.lasso import chosen_cells
@@ -80,13 +81,13 @@ def ask(run: Run, effects: AnnData, masks: AnnData, names: list[str]) -> Combine
     return CombinePage(run, effects, masks, asked, choice)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def default(cache_key: str, _effects: AnnData, _masks: AnnData) -> list[str]:
     """Choose what the page opens on; kept, as every run of the page asks for it."""
     return default_combination(_effects, _masks)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def doses_in_training(
     cache_key: str, _effects: AnnData, _names: Sequence[str]
 ) -> dict[str, dict[float, int]]:
@@ -94,7 +95,7 @@ def doses_in_training(
     return trained_doses(_effects, _names)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def _groups(cache_key: str, _cells: AnnData, control: str) -> list[tuple[str, str]]:
     return control_groups(_cells, control)
 

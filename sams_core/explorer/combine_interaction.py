@@ -15,6 +15,7 @@ from sams_core.analysis.interval_calibration import InteractionCall, interaction
 from sams_core.analysis.markdown import escape
 from sams_core.errors import SamsError
 from sams_core.explorer import controls, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.combine_genes import show_interaction_scatter
 from sams_core.explorer.combine_page import Asked, CombinePage
 from sams_core.explorer.glossary import GLOSSARY
@@ -124,7 +125,7 @@ def _scores(page: CombinePage) -> None:
         )
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def call(cache_key: str, asked: Asked, _page: CombinePage) -> InteractionCall:
     """Call synergy, suppression or neither along the sum of the singles."""
     from sams_core.analysis.combination_draws import combination_draws
@@ -140,7 +141,7 @@ def call(cache_key: str, asked: Asked, _page: CombinePage) -> InteractionCall:
     return interaction_call(draws, _page.scale)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def score(cache_key: str, asked: Asked, cells: str, _page: CombinePage) -> tuple[pd.DataFrame, int]:
     """Score a pair; kept for everybody who asks the same of the same checkpoint."""
     from sams_core.analysis.combination_pairs import pair_scores

@@ -9,6 +9,7 @@ import streamlit as st
 
 from sams_core.analysis.combination_background import MIN_CELLS, control_rows
 from sams_core.analysis.markdown import escape
+from sams_core.explorer.caching import kept
 from sams_core.explorer.combine_page import Asked, CombinePage
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.widgets import show_figure, show_table
@@ -84,7 +85,7 @@ def _rows(page: CombinePage) -> tuple[int, ...]:
     return tuple(rows if len(rows) >= MIN_CELLS else range(cells.n_obs))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def _land(cache_key: str, asked: Asked, _page: CombinePage) -> Landing:
     from sams_core.analysis.combination_landing import land
 

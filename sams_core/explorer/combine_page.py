@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import streamlit as st
 
 from sams_core.analysis import effect_tables
 from sams_core.analysis.combination_doses import find_condition
@@ -16,6 +15,7 @@ from sams_core.analysis.combination_genes import with_symbols
 from sams_core.analysis.combination_tables import add_measurement
 from sams_core.analysis.interval_calibration import IntervalScale, interval_scale
 from sams_core.analysis.mask_tables import has_shift
+from sams_core.explorer.caching import kept
 from sams_core.explorer.run import Run
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def intervals(prediction: pd.DataFrame, page: CombinePage) -> pd.DataFrame:
     return page.scale.widen(prediction)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def _predict(cache_key: str, asked: Asked, _page: CombinePage) -> pd.DataFrame:
     """Predict a combination; kept for everybody who asks the same of the same checkpoint."""
     from sams_core.analysis.combinations import predict_combination

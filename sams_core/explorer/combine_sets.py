@@ -7,6 +7,7 @@ import streamlit as st
 from sams_core.analysis.combination_genes import QUANTITIES, Quantity, gene_set_tests
 from sams_core.analysis.enrichment import Enrichment
 from sams_core.analysis.markdown import escape
+from sams_core.explorer.caching import kept
 from sams_core.explorer.combine_genes import pick_quantity
 from sams_core.explorer.combine_page import Asked, CombinePage
 from sams_core.explorer.gene_sets import gene_sets
@@ -48,7 +49,7 @@ def show_gene_sets(page: CombinePage) -> None:
             )
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def _cached(
     key: tuple[str, Asked, Quantity],
     _page: CombinePage,

@@ -15,6 +15,7 @@ from sams_core.analysis.effect_tables import listed, two_digits
 from sams_core.analysis.evaluation_files import read_evaluation
 from sams_core.analysis.markdown import escape
 from sams_core.errors import SamsError
+from sams_core.explorer.caching import kept
 from sams_core.explorer.combine_controls import doses_in_training
 from sams_core.explorer.combine_page import CombinePage
 from sams_core.explorer.glossary import GLOSSARY
@@ -98,12 +99,12 @@ def _nearest(cards: Any, page: CombinePage) -> None:
     )
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def _typical(cache_key: str, _effects: AnnData, _masks: AnnData) -> float:
     return combination_trust.typical_distance(_effects, _masks)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def _scores(
     cache_key: str, n_perturbations: int, _page: CombinePage
 ) -> combination_held_out.HeldOutScores | None:

@@ -19,6 +19,7 @@ from sams_core.analysis.effect_statistics import (
 from sams_core.analysis.markdown import plain
 from sams_core.errors import SamsError
 from sams_core.explorer import card, controls, effect_code, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.effect_columns import SHOWN, STATISTICS
 from sams_core.explorer.effect_page import (
     CONDITION_KEY,
@@ -107,7 +108,7 @@ def one_perturbation(page: EffectPage) -> None:
         )
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@kept(128)
 def statistics(key: tuple[str, str, effect_tables.Cells], _page: EffectPage) -> pd.DataFrame:
     """Every statistic of a condition's genes; the key names run, condition and cells."""
     _, condition, cells = key

@@ -8,6 +8,7 @@ import streamlit as st
 from sams_core.analysis import effect_gene_lists, effect_tables
 from sams_core.analysis.markdown import escape, plain
 from sams_core.explorer import controls, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.effect_code import GeneListCode
 from sams_core.explorer.effect_columns import LISTS
 from sams_core.explorer.effect_gene import pick_all_cells, pick_limit
@@ -68,7 +69,7 @@ def gene_list(page: EffectPage) -> None:
     _show(page, table, code, limit)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept(64)
 def _cached_table(
     key: tuple[str, tuple[str, ...], str, float], _page: EffectPage, _code: GeneListCode
 ) -> pd.DataFrame:

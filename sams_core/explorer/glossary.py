@@ -69,7 +69,7 @@ GLOSSARY: dict[str, str] = {
     ),
     "top 20": (
         "The same correlation over each perturbation's 20 most changed genes, averaged over "
-        "perturbations."
+        "perturbations; one for which no change is predicted counts as 0."
     ),
     "FDR": (
         "False discovery rate: among the genes called significant at 5%, about 5% are expected to "

@@ -11,6 +11,7 @@ from sams_core.analysis.latent_separation import (
     tell_separation,
 )
 from sams_core.analysis.markdown import escape
+from sams_core.explorer.caching import kept
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.latent_columns import RECALL
 from sams_core.explorer.latent_page import LatentPage
@@ -55,7 +56,7 @@ def show_check(page: LatentPage) -> None:
         )
 
 
-@st.cache_data(max_entries=16, show_spinner="Training a classifier on the basal states…")
+@kept(16, spinner="Training a classifier on the basal states…")
 def _separation(key: str, _page: LatentPage) -> Separation | None:
     return separation(_page.cells, _page.control)
 

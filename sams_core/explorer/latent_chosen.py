@@ -13,6 +13,7 @@ from sams_core.analysis import latent_chosen, latent_tables
 from sams_core.analysis.latent_expression import Space, has_counts, tell_counts
 from sams_core.analysis.markdown import escape
 from sams_core.explorer import controls, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.lasso import chosen_cells, keep_cells
 from sams_core.explorer.latent_columns import COMPOSITION, GENES
@@ -176,7 +177,7 @@ def _genes(page: LatentPage, chosen: np.ndarray, among: np.ndarray, space: Space
         show_table(table, key="chosen_genes_table", name=name, column_config=GENES)
 
 
-@st.cache_data(max_entries=32, show_spinner="Comparing the cells' genes…")
+@kept(32, spinner="Comparing the cells' genes…")
 def _gene_table(
     key: tuple[str, str, Space], _page: LatentPage, _chosen: np.ndarray, _among: np.ndarray
 ) -> pd.DataFrame:

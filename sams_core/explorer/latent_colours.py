@@ -13,6 +13,7 @@ from sams_core.analysis import latent_expression, latent_tables
 from sams_core.analysis.latent_expression import Space
 from sams_core.analysis.markdown import escape
 from sams_core.explorer import controls, latent_code, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.latent_page import GET_COUNTS, Drawn, LatentPage, Shown
 from sams_core.figures import latents
@@ -117,7 +118,7 @@ def _pick_expression() -> str:
     )
 
 
-@st.cache_data(max_entries=48, show_spinner="Reading the gene's expression…")
+@kept(48, spinner="Reading the gene's expression…")
 def _expression(
     key: tuple[str, str, str, tuple[Space, ...]], _page: LatentPage
 ) -> dict[Space, np.ndarray]:

@@ -16,6 +16,7 @@ from sams_core.analysis.latent_neighbours import (
 from sams_core.analysis.markdown import escape
 from sams_core.analysis.mask_tables import annotation_columns, has_mask, trained
 from sams_core.explorer import card, controls, latent_code, links
+from sams_core.explorer.caching import kept
 from sams_core.explorer.glossary import GLOSSARY
 from sams_core.explorer.latent_columns import EDGES, PERTURBATIONS
 from sams_core.explorer.latent_page import LatentPage
@@ -86,7 +87,7 @@ def show_perturbations(page: LatentPage) -> None:
             )  # fmt: skip
 
 
-@st.cache_data(max_entries=16, show_spinner="Comparing the perturbations' shifts…")
+@kept(16, spinner="Comparing the perturbations' shifts…")
 def _likeness(key: str, _page: LatentPage) -> Likeness:
     return likeness(_page.run.model())
 

@@ -134,8 +134,8 @@ def take_along(entry: catalogue.Entry) -> None:
     """Offer a checkpoint as a bundle."""
     st.subheader("Take this model along", anchor=False, help=GLOSSARY["bundle"])
     st.markdown(
-        f"**{escape(entry.name)}** as one file, with all that the pages show of it; the counts "
-        "are not in it. A colleague opens it on this page of their own explorer."
+        f"**{escape(entry.name)}** as one file, with all that the pages show of it and "
+        "nothing else of the screen. A colleague opens it on this page of their own explorer."
     )
     st.download_button(
         "Download bundle",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import anndata as ad
 import numpy as np
 import pytest
@@ -100,7 +102,7 @@ def test_cells_table(prepared: PreparedRun) -> None:
 def test_counts_are_left_out_with_the_reason(
     prepared: PreparedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some: dict[str, int] = {"max_cells": 30, "seed": 0}
+    some: dict[str, Any] = {"max_cells": 30, "seed": 0}
     without = cells_table(prepared.model, prepared.screen, keep_counts=False, **some)
     assert without.shape == (30, 0)
     assert "were left out when its tables were prepared" in without.uns[LEFT_OUT]

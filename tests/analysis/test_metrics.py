@@ -121,3 +121,13 @@ def test_mask_match_ignores_order_of_latents(seed: int, latents: int) -> None:
     moved = match_masks(truth[:, rng.permutation(4)], found[:, rng.permutation(latents)])
     assert moved.f1 == pytest.approx(plain.f1)
     assert 0 <= plain.f1 <= 1
+
+
+def test_a_condition_without_a_predicted_change_counts_as_zero() -> None:
+    measured = np.array([[1.0, -2.0, 0.5, 3.0], [0.3, 0.1, -0.2, 0.4]])
+    predicted = np.array([[0.8, -1.0, 0.9, 2.0], [0.0, 0.0, 0.0, 0.0]])
+    got = effect_agreement(measured, predicted)
+    first = np.corrcoef(measured[0], predicted[0])[0, 1]
+    assert got.pearson_top20 == pytest.approx((first + 0) / 2)
+    assert np.isnan(got.by_condition_top20[1])
+    assert np.isnan(effect_agreement(measured, np.zeros_like(measured)).pearson_top20)
