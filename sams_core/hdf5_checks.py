@@ -51,7 +51,8 @@ def _problem(
             return f"{name} links '{at}' to another place or file: write it again without links."
         if not isinstance(found, h5py.Dataset) or not _is_part(at, parts):
             continue
-        size += found.size * found.dtype.itemsize if found.size else 0
+        if found.size:  # even one number is read with its whole chunk
+            size += max(found.size, math.prod(found.chunks or ())) * found.dtype.itemsize
         if size <= max_bytes and found.dtype.hasobject:
             texts = _text_bytes(found, max_bytes - size)
             if texts is None:
