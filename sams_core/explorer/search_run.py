@@ -87,7 +87,8 @@ def _cancel(job: Job) -> None:
 def _begin(request: Request, large: bool) -> Job | None:
     try:
         work = _work(request)
-        job = searches().start(request.key, work, large=large, keep=not request.own)
+        shared = not (request.own or request.run.uploaded)
+        job = searches().start(request.key, work, large=large, keep=shared)
     except SamsError as error:
         st.warning(str(error), icon=":material/hourglass_top:")
         return None
