@@ -157,11 +157,12 @@ def _by_combinations(
             mean, variance = measured.interaction(name, singles)
             sd = parted.std(0, ddof=1)
             deviation.add((mean[genes], variance[genes]), both[1], sd[genes], *both)
-            values = along_sum(draws, direction)
-            weight = direction / (direction @ direction)
-            none, one = np.zeros(1), np.ones(1)
-            noisy = weight @ mean, weight**2 @ variance
-            share.add(noisy, values.mean(keepdims=True), values.std(ddof=1), one, none)
+            if direction.any():  # there is a sum to go along
+                values = along_sum(draws, direction)
+                weight = direction / (direction @ direction)
+                none, one = np.zeros(1), np.ones(1)
+                noisy = weight @ mean, weight**2 @ variance
+                share.add(noisy, values.mean(keepdims=True), values.std(ddof=1), one, none)
         report(done / min(len(found), MAX_CONDITIONS))
     fitted = effect.fit()
     assert fitted is not None
