@@ -18,10 +18,13 @@ const html = document.documentElement;
 const parameter = name => new URLSearchParams(location.search).get(name);
 const script = () => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState;
 
-function go(path) {
+function go(path, isEntry = false) {
   const [page, query = ''] = path.split('?');
   const base = location.pathname.slice(0, location.pathname.length - state.here.length);
-  history.pushState({}, '', base + page + (query ? `?${query}` : ''));
+  const address = base + page + (query ? `?${query}` : '');
+  // A step on the stage is an entry for the back button, whatever history.js makes of a push.
+  if (isEntry) History.prototype.pushState.call(history, {}, '', address);
+  else history.pushState({}, '', address);
   window.dispatchEvent(new PopStateEvent('popstate', { state: {} }));
 }
 
@@ -35,14 +38,14 @@ function show(at) {
   if (at < 0 || at >= state.views.length || at === (aim ?? place())) return;
   aim = at;
   html.removeAttribute('data-stage-controls');
-  go(state.views[at].path);
+  go(state.views[at].path, true);
   draw();
 }
 
 function leave() {
   const query = new URLSearchParams(location.search);
   query.delete('present');
-  go(state.here + (query.size ? `?${query}` : ''));
+  go(state.here + (query.size ? `?${query}` : ''), true);
   aim = null;
   erase();
 }

@@ -176,6 +176,8 @@ def test_own_gene_sets_choose_the_genes(window: View, tmp_path: Path) -> None:
     window.settle()
     window.page.keyboard.press("Escape")
     choose(window, "Genes of", "My targets")
+    window.page.get_by_text("of 3, held out").first.wait_for()
+    window.settle()
     assert set(saved(window)["gene"]) == {"PSMB9", "STAT1", "UBE2L6"}
 
 

@@ -83,7 +83,7 @@ from streamlit.testing.v1 import AppTest
 from sams_core import explorer
 explorer.warm_up = lambda: None
 app = AppTest.from_file("app.py", default_timeout=60).run()
-for page in ("masks", "effects", "latents", "models"):
+for page in ("masks", "models", "stories", "open"):
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception, page
 heavy = {"torch", "lightning", "scanpy"} & set(sys.modules)

@@ -83,7 +83,7 @@ def test_a_baseline_that_beats_every_model_is_a_warning(open_page: OpenPage) -> 
     assert not app.exception
     assert "ATE Pearson: a baseline beats every model" in app.warning[0].value
     assert "never called best" not in words(app)
-    assert "Simulated" not in words(app)
+    assert "Simulated screen" not in words(app)
     assert [metric.split(": ")[0] for metric in words(app).splitlines() if "is best" in metric]
 
 
