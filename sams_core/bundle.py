@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from sams_core.archive import Archive, Limits
+from sams_core.bundle_metrics import check_metrics
 from sams_core.errors import CheckpointError, SamsError
 from sams_core.hdf5_checks import hdf5_problem
 from sams_core.record import (
@@ -134,6 +135,7 @@ def check_checkpoint(folder: Path, *, max_bytes: int = LIMITS.unpacked) -> None:
             if problem is not None:
                 raise CheckpointError(problem)
     read_history(folder)
+    check_metrics(folder / EXPLORER / "metrics.json")
     _check_model(folder, config)
     _check_names(folder, config)
 

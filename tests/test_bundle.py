@@ -315,3 +315,21 @@ def test_the_command_refuses_a_run_that_is_not_prepared(run: Path, tmp_path: Pat
     assert told.exit_code == 2
     assert "python -m sams_core prepare" in told.output
     assert not list(tmp_path.glob("*.zip"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("splits", ["train"]),
+        ("heldout_ate", None),
+        ("elbo", "high"),
+        ("intervals", {"effect": 3}),
+        ("intervals", {"effect": {"factor": "wide"}}),
+    ],
+)
+def test_measures_that_no_page_could_read_are_told(run: Path, field: str, value: Any) -> None:
+    path = run / "explorer" / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    write_manifest(run)
+    with pytest.raises(CheckpointError, match=f"its field '{field}'"):
+        check_checkpoint(run)

@@ -13,6 +13,8 @@ from tests.support.server import ROOT, serve
 SWEEP = "Results of sweep: Norman 2019: activation in K562 cells (a subset)"
 STORY, SLIDE = "Knockouts in THP-1 cells", 3
 """Example story and the view of it that the picture of the stage shows."""
+FADED_IN = 1500
+"""Milliseconds after which what is drawn anew has its full colour."""
 TARGET = ROOT / "assets" / "screenshots"
 PAGES = {
     "start": "/?run=papalexi2021_thp1",
@@ -20,7 +22,7 @@ PAGES = {
     "effects": "/effects?run=papalexi2021_thp1&condition=STAT1",
     "latents": "/latents?run=papalexi2021_thp1",
     "combine": "/combine?run=norman2019_k562",
-    "search": "/search?run=norman2019_k562&search_goal=raise+genes",
+    "search": "/search?run=papalexi2021_thp1",
     "models": f"/models?results={quote(SWEEP)}&scope={quote('conditions not seen in training')}",
 }
 COLOURS = 255
@@ -51,6 +53,8 @@ def to_stage(shown: View) -> None:
         shown.page.wait_for_function(SHOWN, arg=number, timeout=PATIENCE)
         if number < SLIDE:
             shown.page.keyboard.press("ArrowRight")
+    shown.settle()
+    shown.page.wait_for_timeout(FADED_IN)
 
 
 def take(shown: View, name: str) -> None:
