@@ -19,7 +19,7 @@ from pydantic import (
 
 from sams_core.errors import StoryError
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 512 * 1024
 MAX_VIEWS = 60
 MAX_NAME, MAX_CAPTION, MAX_ADDRESS = 90, 600, 2000
 _ADDRESS = re.compile(r"[a-z][a-z0-9_]*(\?[A-Za-z0-9_.~%+&=!$'()*,;:@/-]*)?")

@@ -121,7 +121,7 @@ def test_a_bad_file_is_told_in_one_sentence(case: str) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused_unread() -> None:
-    with pytest.raises(StoryError, match="larger than 256 kB"):
+    with pytest.raises(StoryError, match="larger than 512 kB"):
         read_story(" " * MAX_BYTES + file(), pages=PAGES)
 
 

@@ -44,9 +44,14 @@ class Making:
     views: Sequence[View]
     visits: Sequence[str]
     at: int | None = None
-    figures: dict[int, list[ReportFigure]] = field(default_factory=dict)
-    size: int = 0
+    figures: dict[int, dict[str, ReportFigure]] = field(default_factory=dict)
     full: bool = False
+
+    @property
+    def size(self) -> int:
+        """Characters of all figures and their tables."""
+        kept = (figure for figures in self.figures.values() for figure in figures.values())
+        return sum(len(figure.spec) + len(figure.table or "") for figure in kept)
 
 
 def start(title: str, views: Sequence[View], visits: Sequence[str]) -> None:
@@ -76,7 +81,7 @@ def arrive(page: str) -> Making | None:
             cancel()
         return None
     making.at = number
-    making.figures[number] = []
+    making.figures[number] = {}
     return making
 
 
@@ -100,10 +105,11 @@ def collect(saved: exports.Saved, key: str) -> None:
     if view.figure not in (None, key):
         return
     figure = _figure(saved, st.session_state.get(SHOWN_KEY))
-    making.size += len(figure.spec) + len(figure.table or "")
-    making.full = making.full or making.size > MAX_BYTES
-    if not making.full:
-        making.figures.setdefault(making.at, []).append(figure)
+    figures = making.figures.setdefault(making.at, {})
+    figures[key] = figure  # drawn again, it takes its own place
+    if making.size > MAX_BYTES:
+        del figures[key]
+        making.full = True
 
 
 def finish() -> tuple[str, bytes] | None:
@@ -132,17 +138,20 @@ def _view(making: Making, number: int) -> ReportView:
     elif not figures:
         problem = (
             "The page drew no such figure: the checkpoint, or something that the address asks for, "
-            "may be missing here. Open the view in the explorer to see what the page says."
+            "may be missing here, or a search was still under way. Open the view in the explorer "
+            "to see what the page says."
         )
     else:
         asked = dict(view.query).get("run")
-        shown = {figure.checkpoint.name for figure in figures if figure.checkpoint is not None}
+        checkpoints = (figure.checkpoint for figure in figures.values())
+        shown = {checkpoint.name for checkpoint in checkpoints if checkpoint is not None}
         if asked and shown and shown != {asked}:
             problem = (
                 f"The view is of the checkpoint {asked}, which is not here; the figures below are "
                 f"of {', '.join(sorted(shown))}."
             )
-    return ReportView(view.name, view.caption, view.url, tuple(figures or ()), problem)
+    drawn = tuple((figures or {}).values())
+    return ReportView(view.name, view.caption, view.url, drawn, problem)
 
 
 def _figure(saved: exports.Saved, run: Run | None) -> ReportFigure:
