@@ -36,6 +36,8 @@ def main() -> None:
             with view(running, url, width=1360, height=900, theme=theme, scale=1.5) as shown:
                 for page, path in PAGES.items():
                     shown.open(path)
+                    shown.page.get_by_test_id("stPlotlyChart").first.wait_for()  # a search is over
+                    shown.settle()
                     if shown.errors() or shown.blank_charts():
                         raise SystemExit(f"{path} is not sound: no picture taken")
                     take(shown, f"{page}-{theme}")
